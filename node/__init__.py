@@ -1,0 +1,1 @@
+"""The daemon: composition, control socket, command line, replication, ingest and gateway. May import the other two."""

@@ -1,0 +1,1 @@
+"""What crosses the wire: pure state machines here, libp2p only in `protocol.net`. Imports neither other package."""
