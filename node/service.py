@@ -1,0 +1,193 @@
+"""What the control socket needs of the daemon: the requests and the protocol; `node.rows` has the answers.
+
+`node.control` turns HTTP into these calls and the rows into JSON; the daemon implements `Service`. CIDs and peer ids
+are text here, and a path that is not UTF-8 is escaped as `node.quantities.escape_path` says.
+
+Every method may raise a `node.errors.UserError`; `StoreError` and `ProtocolError` are translated by the server.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from node.rows import (
+    Added,
+    CheckRow,
+    Content,
+    EventRow,
+    FlowRow,
+    ImageDetail,
+    ImageRow,
+    Invite,
+    MemberRow,
+    Page,
+    PeerRow,
+    PinRow,
+    Removed,
+    Replicas,
+    Resolved,
+    SettingRow,
+    Status,
+    TrashRow,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddOptions:
+    """How to take an image in, whatever its source.
+
+    Attributes:
+        name: the pin's name; None: the file's own.
+        replicas: None: inherit the flow's.
+        wait: distinct keepers, this one included, that must have it durably before the answer.
+        timeout_s: how long to wait for them; then `TimedOut` with the row so far as `partial`.
+        expires_s: seconds from now at which the pin ends; None: never.
+        original_only: make no variants.
+    """
+
+    flow: str = "default"
+    name: str | None = None
+    replicas: Replicas | None = None
+    wait: int = 1
+    timeout_s: float = 60.0
+    expires_s: float | None = None
+    original_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddFile:
+    """Add a file of this machine, read by the daemon. `path` is absolute; see `escape_path` for odd names."""
+
+    path: str
+    options: AddOptions = field(default_factory=AddOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageQuery:
+    """Which images `ls` wants.
+
+    Attributes:
+        degraded: only roots below their `min`, sought or lost.
+        sort: `added` (newest last), or `taken`; None: by root.
+        since_ms: only images added at or after this instant (wall clock).
+        limit: rows a page, at most 1,000.
+        after: cursor of the page before, or None.
+    """
+
+    flow: str | None = None
+    degraded: bool = False
+    sort: Literal["added", "taken"] | None = None
+    since_ms: int | None = None
+    limit: int = 500
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remove:
+    """Move the pins of `ref` to the trash; `purge` deletes them (stewards only). `flow` None: its only flow."""
+
+    ref: str
+    flow: str | None = None
+    purge: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddPin:
+    """Pin a DAG by its CID, fetched from `sources` (multiaddrs, at most 20) or whoever has it."""
+
+    cid: str
+    name: str | None = None
+    flow: str = "default"
+    replicas: Replicas | None = None
+    expires_s: float | None = None
+    wait: int = 1
+    timeout_s: float = 60.0
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetFlow:
+    """Change a flow, or make it; what is None stays as it is."""
+
+    name: str
+    backend: str | None = None
+    replicas: Replicas | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeInvite:
+    """Ask for an invite line."""
+
+    roles: tuple[str, ...] = ("curator", "keeper")
+    uses: int = 1
+    expires_s: float = 7 * 86_400.0
+
+
+class Service(Protocol):
+    """The daemon, as its operator's tools see it. All of it runs on the daemon's trio loop."""
+
+    async def status(self) -> Status:
+        """Everything `status` shows; a look-up, never a fan-out."""
+
+    async def peers(self) -> tuple[PeerRow, ...]:
+        """All members, this peer first."""
+
+    async def members(self) -> tuple[MemberRow, ...]:
+        """The admissions that stand."""
+
+    async def doctor(self, *, accept: bool) -> tuple[CheckRow, ...]:
+        """Check every promise; `accept` takes a clone's or a recovery's new epoch (DESIGN §5, §8)."""
+
+    async def add(self, request: AddFile) -> Added:
+        """Take a file in; `Added.path` repeats the request's. Raises `TimedOut` with `partial=Added(…)`."""
+
+    async def upload(self, options: AddOptions, body: AsyncIterator[bytes]) -> Added:
+        """Take in bytes that a client sends; `options.name` names the pin. A broken upload leaves nothing."""
+
+    async def images(self, query: ImageQuery) -> Page[ImageRow]:
+        """A page of `ls`."""
+
+    async def show(self, ref: str, flow: str | None) -> ImageDetail:
+        """One image. Raises `NotFound`, or `Ambiguous` with the roots it could be."""
+
+    async def resolve(self, ref: str, flow: str | None) -> Resolved:
+        """A root CID, a unique prefix (at least 8 characters) of one, an original's CID, or a name in a flow."""
+
+    async def content(self, ref: str, variant: str, flow: str | None) -> Content:
+        """Open a variant: original, display, large, medium, small, preview, frame-NN, image.json; fetched if absent."""
+
+    async def remove(self, request: Remove) -> tuple[Removed, ...]:
+        """To the trash. `Ambiguous` with the flows when `flow` is None and several want it."""
+
+    async def undelete(self, ref: str, flow: str | None) -> tuple[Removed, ...]:
+        """Out of the trash again."""
+
+    async def trash(self, limit: int, after: str | None) -> Page[TrashRow]:
+        """A page of `trash ls`."""
+
+    async def pin_add(self, request: AddPin) -> PinRow:
+        """Pin any DAG. Raises `TimedOut` with `partial=PinRow(…)`: the pin stands and is sought."""
+
+    async def pin_remove(self, cid: str, flow: str | None) -> tuple[Removed, ...]:
+        """As `remove`, for a DAG by its CID."""
+
+    async def pins(self, limit: int, after: str | None) -> Page[PinRow]:
+        """A page of all live pins, images included."""
+
+    async def invite(self, request: MakeInvite) -> Invite:
+        """Sign an invite; needs a steward's key here (`RefusedByPolicy` otherwise)."""
+
+    async def flows(self) -> tuple[FlowRow, ...]:
+        """All flows."""
+
+    async def set_flow(self, request: SetFlow) -> FlowRow:
+        """Change a flow at once for new images."""
+
+    def events(self, after: int | None) -> AsyncIterator[EventRow]:
+        """Events as they happen, from after `seq` where the daemon still remembers it; a slow reader loses the oldest."""
+
+    async def settings(self) -> tuple[SettingRow, ...]:
+        """The effective settings of the running daemon."""
+
+    async def block(self, cid: str, *, fetch: bool) -> bytes:
+        """One block, verified, for the gateway; with `fetch` from other peers too. Raises `NotFound`."""
