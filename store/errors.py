@@ -1,0 +1,125 @@
+"""Everything the store can refuse or fail at. Each message is one line that a person may be shown as it is."""
+
+from typing import ClassVar
+
+from store.cid_text import cid_text
+
+
+class StoreError(Exception):
+    """Base class. A bug is never a `StoreError`: it propagates and stops the daemon."""
+
+    retryable: ClassVar[bool] = False
+
+
+class BadCid(StoreError):
+    """The text or bytes are no CID, or one whose hash function we cannot check."""
+
+    def __init__(self, given: str | bytes, why: str) -> None:
+        shown = given if isinstance(given, str) else given.hex()
+        super().__init__(f"not a usable CID: {_shortened(shown)!r}: {why}")
+        self.given = given
+        self.why = why
+
+
+class BlockNotFound(StoreError):
+    """No block of this CID is here. Another peer may have it."""
+
+    def __init__(self, cid: bytes) -> None:
+        super().__init__(f"block {cid_text(cid)} is not here")
+        self.cid = cid
+
+
+class BlockCorrupt(StoreError):
+    """The bytes do not hash to their CID. Never served, never retried.
+
+    Attributes:
+        cid: the block that was asked for.
+        found: the CID that the bytes would have, in the same codec and hash function.
+    """
+
+    def __init__(self, cid: bytes, found: bytes) -> None:
+        super().__init__(f"block {cid_text(cid)}: bytes hash to {cid_text(found)}")
+        self.cid = cid
+        self.found = found
+
+
+class DagMalformed(StoreError):
+    """The bytes hash to their CID, and yet are not what its codec or UnixFS prescribes."""
+
+    def __init__(self, why: str, cid: bytes | None = None) -> None:
+        super().__init__(why if cid is None else f"block {cid_text(cid)}: {why}")
+        self.cid = cid
+        self.why = why
+
+
+class DagUnsupported(StoreError):
+    """A codec or kind of node that we do not read, or not in this place; the message names it."""
+
+    def __init__(self, what: str, cid: bytes | None = None) -> None:
+        super().__init__(what if cid is None else f"block {cid_text(cid)}: {what}")
+        self.cid = cid
+        self.what = what
+
+
+class DagTooLarge(StoreError):
+    """A DAG or block exceeds a bound on depth, link count, blocks or bytes. Never retried."""
+
+    def __init__(self, what: str, found: int, limit: int, cid: bytes | None = None) -> None:
+        prefix = "" if cid is None else f"block {cid_text(cid)}: "
+        super().__init__(f"{prefix}{what}: {found} is above the limit of {limit}")
+        self.cid = cid
+        self.what = what
+        self.found = found
+        self.limit = limit
+
+
+class PathNotFound(StoreError):
+    """The DAG is here, and has nothing at this path."""
+
+    def __init__(self, root: bytes, path: str, why: str) -> None:
+        super().__init__(f"{cid_text(root)}/{_shortened(path)}: {why}")
+        self.root = root
+        self.path = path
+
+
+class StoreFull(StoreError):
+    """The disk or the configured limit has no room. Nothing was written; trying later may work."""
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, needed_bytes: int, free_bytes: int) -> None:
+        super().__init__(f"the store is full: {needed_bytes} bytes needed, {free_bytes} free")
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
+
+
+class StoreDamaged(StoreError):
+    """What the store wrote is not what it reads: the catalogue, a segment or a pack needs recovery."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the store is damaged: {what}")
+        self.what = what
+
+
+class StoreInUse(StoreError):
+    """Another daemon holds the lock file of this store."""
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        by = "another daemon" if pid is None else f"pid {pid}"
+        super().__init__(f"the store at {path} is in use by {by}")
+        self.path = path
+        self.pid = pid
+
+
+class ImageRejected(StoreError):
+    """The bytes are not an image that we accept; `reason` says why, for the person who sent them."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"image rejected: {reason}")
+        self.reason = reason
+
+
+def _shortened(text: str, limit: int = 100) -> str:
+    return text if len(text) <= limit else text[:limit] + "…"
