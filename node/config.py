@@ -1,0 +1,228 @@
+"""The daemon's settings: `config.toml`, then `PINAKOTHEK_*` variables, then flags; the later one wins.
+
+Every effective value remembers where it came from, for `config show`. A wrong value is refused with one line that names
+the source, the setting, the value and the reason; an unknown setting in the file is refused too.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from node.errors import Usage
+from node.quantities import parse_duration, parse_size
+
+FILE_NAME = "config.toml"
+PREFIX = "PINAKOTHEK_"
+DEFAULT_GATEWAY = "127.0.0.1:8480"
+MAX_NAME_CHARS = 64
+"""Names and zones travel in every heartbeat; DESIGN bounds every size, this bound is a guess."""
+BACKENDS = frozenset({"ipfs", "kubo", "s3", "local"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What the daemon runs with.
+
+    Attributes:
+        capacity_bytes: what this peer offers; None: what the file system has.
+        gateway: host and port of the HTTP gateway, None for off.
+        allow_backends: kinds that flows may use here; None: all.
+        suspect_after_s, repair_after_s: silence that makes a peer suspect, down (DESIGN §5, §7).
+    """
+
+    data_dir: Path
+    name: str
+    zone: str
+    capacity_bytes: int | None
+    listen: tuple[str, ...]
+    gateway: tuple[str, int] | None
+    allow_backends: frozenset[str] | None
+    log_level: str
+    log_format: str
+    suspect_after_s: float
+    repair_after_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One effective setting, as written, and its source: `default`, `config.toml`, a variable's name or a flag."""
+
+    name: str
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effective:
+    """The settings and where each came from."""
+
+    config: Config
+    settings: tuple[Setting, ...]
+
+
+class FileSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """The shape of `config.toml`: all optional, all text or numbers as a person writes them."""
+
+    name: str | None = None
+    zone: str | None = None
+    capacity: str | int | None = None
+    listen: list[str] | None = None
+    gateway: str | None = None
+    allow_backends: list[str] | None = None
+    log_level: str | None = None
+    log_format: str | None = None
+    suspect_after: str | int | float | None = None
+    repair_after: str | int | float | None = None
+
+
+def _label(text: str) -> str:
+    if len(text) > MAX_NAME_CHARS or not text.isprintable():
+        raise Usage(f"expected at most {MAX_NAME_CHARS} printable characters")
+    return text
+
+
+def _listen(addresses: Sequence[str]) -> tuple[str, ...]:
+    if not addresses:
+        raise Usage("expected at least one address")
+    for address in addresses:
+        if not address.startswith(("/ip4/", "/ip6/")) or "/tcp/" not in address:
+            raise Usage(f"{address}: expected an address such as /ip4/0.0.0.0/tcp/4801")
+    return tuple(addresses)
+
+
+def parse_gateway(text: str) -> tuple[str, int] | None:
+    """Host and port of `127.0.0.1:8480` or `[::1]:8480`; None for `off`."""
+    if text == "off":
+        return None
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
+        raise Usage("expected HOST:PORT such as 127.0.0.1:8480, or off")
+    return host.strip("[]"), int(port)
+
+
+def _backends(kinds: Sequence[str]) -> frozenset[str] | None:
+    unknown = sorted(set(kinds) - BACKENDS)
+    if unknown:
+        raise Usage(f"no backend is called {unknown[0]}; there are {', '.join(sorted(BACKENDS))}")
+    return frozenset(kinds) or None
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in words:
+            raise Usage(f"expected one of {', '.join(words)}")
+        return text
+
+    return check
+
+
+def _duration(value: str | float) -> float:
+    seconds = parse_duration(str(value))
+    if seconds <= 0:
+        raise Usage("expected more than 0 s")
+    return seconds
+
+
+PARSERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "name": (_label, ""),
+    "zone": (_label, ""),
+    "capacity": (lambda value: parse_size(str(value)) if value != "" else None, ""),
+    "listen": (_listen, ("/ip4/0.0.0.0/tcp/4801",)),
+    "gateway": (parse_gateway, DEFAULT_GATEWAY),
+    "allow_backends": (_backends, ()),
+    "log_level": (_one_of("debug", "info", "warning", "error"), "info"),
+    "log_format": (_one_of("auto", "json", "console"), "auto"),
+    "suspect_after": (_duration, "15s"),
+    "repair_after": (_duration, "5m"),
+}
+"""Setting → how it is read, and its default as a person would write it. Durations: DESIGN §7."""
+
+LISTS = frozenset({"listen", "allow_backends"})
+FIELDS = {"capacity": "capacity_bytes", "suspect_after": "suspect_after_s", "repair_after": "repair_after_s"}
+
+
+def load(data_dir: Path, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Effective:
+    """The effective settings of a daemon on `data_dir`.
+
+    Args:
+        data_dir: holds `config.toml`, which may be absent.
+        environ: variables, usually `os.environ`; lists are separated by commas.
+        flags: setting → value given on the command line; None and empty mean not given.
+
+    Raises:
+        Usage: a value cannot be read; the message names source, setting, value and reason.
+    """
+    written = _read_file(data_dir / FILE_NAME)
+    values: dict[str, Any] = {}
+    settings = []
+    for name, (parse, default) in PARSERS.items():
+        value, source = _pick(name, written, environ, flags or {}, default)
+        try:
+            values[FIELDS.get(name, name)] = parse(value)
+        except Usage as error:
+            raise Usage(f"{source}: {name}: {_shown(value)}: {error.message}") from error
+        settings.append(Setting(name=name, value=list(value) if name in LISTS else value, source=source))
+    return Effective(config=Config(data_dir=data_dir, **values), settings=tuple(settings))
+
+
+def _pick(
+    name: str, written: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any], default: Any
+) -> tuple[Any, str]:
+    if flags.get(name) not in (None, (), []):
+        return flags[name], "--" + name.replace("_", "-")
+    variable = PREFIX + name.upper()
+    if environ.get(variable):
+        text = environ[variable]
+        return ([part.strip() for part in text.split(",")] if name in LISTS else text), variable
+    if name in written:
+        return written[name], FILE_NAME
+    return default, "default"
+
+
+def _shown(value: Any) -> str:
+    return ",".join(value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        raw = msgspec.toml.decode(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise Usage(f"{path}: {(error.strerror or 'unreadable').lower()}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Usage(f"{path}: {str(error)[:1].lower()}{str(error)[1:]}") from error
+    unknown = sorted(set(raw) - set(PARSERS))
+    if unknown:
+        raise Usage(f"{FILE_NAME}: {unknown[0]}: no such setting", hint=_nearest(unknown[0]))
+    try:
+        msgspec.convert(raw, FileSettings)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `$.")
+        name = where.rstrip("`").split("[")[0]
+        raise Usage(f"{FILE_NAME}: {name}: {raw[name]}: {reason[:1].lower()}{reason[1:]}") from error
+    return raw if isinstance(raw, dict) else {}
+
+
+def _nearest(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, PARSERS, 1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(PARSERS)}"
+
+
+def initial_text(*, name: str, zone: str = "", capacity: str = "") -> str:
+    """The `config.toml` that `init` writes: what was given, the rest as comments with their defaults."""
+    given = {"name": name, "zone": zone, "capacity": capacity}
+    lines = [
+        "# Settings of this peer. PINAKOTHEK_* variables and flags come before this file: `pinakothek config show`."
+    ]
+    for setting, (_, default) in PARSERS.items():
+        value = given.get(setting) or default
+        shown = list(value) if setting in LISTS else value
+        mark = "" if given.get(setting) else "# "
+        lines.append(f"{mark}{setting} = {msgspec.json.encode(shown).decode()}")
+    return "\n".join(lines) + "\n"
