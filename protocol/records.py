@@ -1,0 +1,125 @@
+"""Signed records: what a swarm shares besides holdings. A record and its author's signature are one `Signed`.
+
+`sign_record` makes one, `parse_record` reads one from bytes of anybody. Whether it counts is decided by
+`protocol.recordset`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from protocol.admission import CURATOR, GUEST, KEEPER, ROLES, Admission, Departure, Expulsion
+from protocol.charter import Charter, charter_hash
+from protocol.errors import Reason, Refused
+from protocol.fields import Replicas
+from protocol.flow import Flow
+from protocol.identity import KeyPair, PeerId
+from protocol.limits import RECORD_ID_BYTES
+from protocol.pin import Pin, pin_id, safe_name
+from protocol.signed import open_signed, sign_body
+from protocol.stamp import Stamp
+
+__all__ = [
+    "CURATOR",
+    "GUEST",
+    "KEEPER",
+    "ROLES",
+    "Admission",
+    "Charter",
+    "Departure",
+    "Expulsion",
+    "Flow",
+    "Pin",
+    "Record",
+    "Replicas",
+    "Signed",
+    "parse_record",
+    "pin_id",
+    "record_key",
+    "safe_name",
+    "sign_record",
+]
+
+Record = Pin | Flow | Admission | Expulsion | Departure | Charter
+_TYPES: Final[dict[str, type[Record]]] = {
+    kind.KIND: kind for kind in (Pin, Flow, Admission, Expulsion, Departure, Charter)
+}
+_LETTERS: Final = {"pin": b"p", "flow": b"f", "admission": b"a", "expulsion": b"e", "departure": b"d", "charter": b"c"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signed:
+    """A record with its signature; equal and hashed by its bytes.
+
+    Attributes:
+        raw: the bytes that were signed and travel, never encoded anew.
+        record: what they say.
+        author: who signed them.
+        key: 17 bytes naming what the record is about; records of one key compete.
+        digest: sha2-256 of `raw`, 32 bytes.
+    """
+
+    raw: bytes
+    record: Record
+    author: PeerId
+    key: bytes
+    digest: bytes
+
+    @property
+    def stamp(self) -> Stamp:
+        return self.record.stamp
+
+    @property
+    def rank(self) -> tuple[Stamp, str, bytes]:
+        """The order of competing records: stamp, then author, then the bytes should an author contradict himself."""
+        return self.record.stamp, self.author, self.digest
+
+    @property
+    def storage_key(self) -> bytes:
+        """Names this author's version: what replaces it in storage has the same one."""
+        return self.key + self.author.encode()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Signed) and other.raw == self.raw
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+def record_key(record: Record, author: str, raw: bytes) -> bytes:
+    """Return the 17 bytes under which records about one thing compete; every charter is a thing of its own."""
+    letter = _LETTERS[record.KIND]
+    if isinstance(record, Charter):
+        return letter + charter_hash(raw)[:RECORD_ID_BYTES]
+    if isinstance(record, Departure):
+        return letter + hashlib.sha256(author.encode()).digest()[:RECORD_ID_BYTES]
+    return letter + record.record_id
+
+
+def _signed(raw: bytes, record: Record, author: PeerId) -> Signed:
+    return Signed(raw, record, author, record_key(record, author, raw), hashlib.sha256(raw).digest())
+
+
+def sign_record(record: Record, key: KeyPair) -> Signed:
+    """Sign a record, stamped already, with the author's key.
+
+    Raises:
+        Refused: other peers would not take it: a field is out of bounds, or it is too large.
+    """
+    raw = sign_body(record.KIND, record.to_body(), key)
+    if type(record).from_body(record.to_body()) != record:
+        raise Refused(Reason.MALFORMED, f"{record.KIND} that would not be read as it was written")
+    return _signed(raw, record, key.peer_id)
+
+
+def parse_record(raw: bytes) -> Signed | None:
+    """Read a signed record and check its signature; None for a kind that only a newer version knows.
+
+    Raises:
+        Refused: the bytes are no such record, or its author did not sign it.
+    """
+    opened = open_signed(raw, _TYPES.keys())
+    if opened is None:
+        return None
+    kind, body, author = opened
+    return _signed(raw, _TYPES[kind].from_body(body), author)
