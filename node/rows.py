@@ -139,6 +139,10 @@ class Replicas:
     min: int
     max: int
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.min <= self.max:
+            raise ValueError(f"replicas {self.min}:{self.max}: expected 1 ≤ min ≤ max")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:

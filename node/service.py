@@ -8,7 +8,9 @@ Every method may raise a `node.errors.UserError`; `StoreError` and `ProtocolErro
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
+
+from msgspec import Meta
 
 from node.rows import (
     Added,
@@ -31,6 +33,10 @@ from node.rows import (
     TrashRow,
 )
 
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+PageSize = Annotated[int, Meta(ge=1, le=1000)]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddOptions:
@@ -48,9 +54,9 @@ class AddOptions:
     flow: str = "default"
     name: str | None = None
     replicas: Replicas | None = None
-    wait: int = 1
-    timeout_s: float = 60.0
-    expires_s: float | None = None
+    wait: Count = 1
+    timeout_s: Seconds = 60.0
+    expires_s: Seconds | None = None
     original_only: bool = False
 
 
@@ -78,7 +84,7 @@ class ImageQuery:
     degraded: bool = False
     sort: Literal["added", "taken"] | None = None
     since_ms: int | None = None
-    limit: int = 500
+    limit: PageSize = 500
     after: str | None = None
 
 
@@ -99,10 +105,10 @@ class AddPin:
     name: str | None = None
     flow: str = "default"
     replicas: Replicas | None = None
-    expires_s: float | None = None
-    wait: int = 1
-    timeout_s: float = 60.0
-    sources: tuple[str, ...] = ()
+    expires_s: Seconds | None = None
+    wait: Count = 1
+    timeout_s: Seconds = 60.0
+    sources: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +125,8 @@ class MakeInvite:
     """Ask for an invite line."""
 
     roles: tuple[str, ...] = ("curator", "keeper")
-    uses: int = 1
-    expires_s: float = 7 * 86_400.0
+    uses: Count = 1
+    expires_s: Seconds = 7 * 86_400.0
 
 
 class Service(Protocol):

@@ -1,0 +1,272 @@
+"""The smallest HTTP/1.1 client that can talk to a control socket, with the standard library's `socket` and `json` only.
+
+`http.client` alone takes as long to import as the rest of the command line together; what is needed of HTTP here is a
+request, a status, headers, and a body that has a length or comes in chunks. One `Control` is one connection, kept open
+between calls and used by one thread.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from node.control.address import reachable, socket_path
+from node.errors import BY_EXIT_CODE, Ambiguous, DaemonNotRunning, Failed, RefusedByPolicy, TimedOut, UserError
+
+DEFAULT_TIMEOUT_S = 30.0
+"""A guess: the daemon answers look-ups within milliseconds; one that does not for this long is stuck."""
+READ_BYTES = 256 * 1024
+MAX_HEADER_BYTES = 64 * 1024
+
+
+def quote(text: str) -> str:
+    """`text` as one segment of a URL path or a query value."""
+    return "".join(chr(b) if (chr(b).isalnum() and b < 128) or b in b"-._~" else f"%{b:02X}" for b in text.encode())
+
+
+def with_query(path: str, query: Mapping[str, object]) -> str:
+    """`path` with those of `query` that are not None."""
+    words = {True: "true", False: "false"}
+    pairs = [f"{name}={quote(words.get(value, str(value)))}" for name, value in query.items() if value is not None]  # type: ignore[call-overload]
+    return f"{path}?{'&'.join(pairs)}" if pairs else path
+
+
+class Answer:
+    """A response whose body is still to be read. Read it to the end, or close the `Control` it came from."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], chunks: Iterator[bytes]) -> None:
+        self.status = status
+        self.headers = headers
+        self.chunks = chunks
+
+    def read(self) -> bytes:
+        """The entire body."""
+        return b"".join(self.chunks)
+
+    def lines(self) -> Iterator[bytes]:
+        """The body's lines as they come, without their ends."""
+        rest = b""
+        for chunk in self.chunks:
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from whole
+        if rest:
+            yield rest
+
+
+class Control:
+    """One connection to the daemon on a data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = socket_path(data_dir)
+        self._socket: socket.socket | None = None
+        self._reader: IO[bytes] | None = None
+
+    def __enter__(self) -> "Control":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        if self._reader is not None:
+            self._reader.close()
+        if self._socket is not None:
+            self._socket.close()
+        self._reader = self._socket = None
+
+    def call(self, method: str, path: str, body: object = None, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Any:
+        """Ask, and return the JSON that was answered.
+
+        Raises:
+            UserError: of the kind that the daemon named.
+        """
+        raw = self.open(method, path, body, timeout_s=timeout_s).read()
+        return json.loads(raw) if raw else None
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        upload: Iterable[bytes] | None = None,
+        accept: str = "application/json",
+        timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    ) -> Answer:
+        """Ask, and return the answer with its body unread.
+
+        Args:
+            body: sent as JSON unless None.
+            upload: sent in chunks instead, not repeated should the connection prove stale.
+            timeout_s: longest silence; None waits for ever.
+
+        Raises:
+            UserError: of the kind that the daemon named; `DaemonNotRunning`; `TimedOut`.
+        """
+        content = b"" if body is None else json.dumps(body).encode()
+        head = [f"{method} {path} HTTP/1.1", "Host: pinakothek", f"Accept: {accept}"]
+        if upload is not None:
+            head += ["Transfer-Encoding: chunked", "Content-Type: application/octet-stream"]
+        elif body is not None:
+            head += [f"Content-Length: {len(content)}", "Content-Type: application/json"]
+        request = "\r\n".join([*head, "", ""]).encode() + content
+        try:
+            answer = self._exchange(request, upload, timeout_s)
+        except TimeoutError as error:
+            self.close()
+            raise TimedOut(f"the daemon did not answer within {timeout_s:.0f} s") from error
+        except OSError as error:
+            self.close()
+            raise Failed(
+                f"the daemon closed the connection: {error.strerror or error}", hint="its log says why"
+            ) from error
+        if answer.status >= 400:
+            raise error_from(answer)
+        return answer
+
+    def _exchange(self, request: bytes, upload: Iterable[bytes] | None, timeout_s: float | None) -> Answer:
+        reused = self._socket is not None
+        for attempt in (0, 1):
+            if self._socket is None:
+                self._socket = connect(self.path)
+                self._reader = self._socket.makefile("rb")
+            assert self._reader is not None
+            self._socket.settimeout(timeout_s)
+            try:
+                self._socket.sendall(request)
+                if upload is not None:
+                    send_chunks(self._socket, upload)
+                return read_answer(self._reader, self)
+            except (BrokenPipeError, ConnectionResetError, EOFError) as error:
+                self.close()
+                if not reused or attempt or upload is not None:
+                    raise ConnectionError("no answer") from error
+        raise AssertionError("unreachable")
+
+
+def connect(path: Path) -> socket.socket:
+    """A socket connected to the daemon.
+
+    Raises:
+        DaemonNotRunning: nobody answers there.
+        RefusedByPolicy: the socket belongs to somebody else.
+    """
+    hint = "start it: pinakothek run"
+    try:
+        if os.stat(path).st_uid != os.geteuid():
+            raise RefusedByPolicy(f"{path}: the daemon belongs to another user", hint="run this as the same user")
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with reachable(path) as address:
+                channel.connect(address)
+        except BaseException:
+            channel.close()
+            raise
+        return channel
+    except PermissionError as error:
+        raise RefusedByPolicy(f"{path}: permission denied", hint="run this as the daemon's user") from error
+    except OSError as error:
+        where = (
+            f"no data directory {path.parent}" if not path.parent.is_dir() else f"no daemon answers on {path.parent}"
+        )
+        if not path.parent.is_dir():
+            hint = "make it: pinakothek init"
+        raise DaemonNotRunning(where, hint=hint) from error
+
+
+def send_chunks(channel: socket.socket, upload: Iterable[bytes]) -> None:
+    """Send a body in HTTP chunks; stops quietly where the daemon has answered and hung up already."""
+    try:
+        for part in upload:
+            if part:
+                channel.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+        channel.sendall(b"0\r\n\r\n")
+    except (BrokenPipeError, ConnectionResetError):
+        return
+
+
+def read_answer(reader: IO[bytes], control: Control) -> Answer:
+    """Status and headers from `reader`; the body is read as `Answer.chunks` is.
+
+    Raises:
+        EOFError: the connection ended before a whole answer.
+    """
+    status_line, *lines = read_head(reader)
+    status = int(status_line.split(" ", 2)[1])
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        chunks = chunked(reader)
+    else:
+        chunks = counted(reader, int(headers.get("content-length", 0)))
+    return Answer(status, headers, guarded(chunks, control, headers.get("connection", "").lower() == "close"))
+
+
+def read_head(reader: IO[bytes]) -> list[str]:
+    """The lines up to the empty one, at most `MAX_HEADER_BYTES`."""
+    lines: list[str] = []
+    room = MAX_HEADER_BYTES
+    while room > 0:
+        line = reader.readline(room)
+        room -= len(line)
+        if not line.endswith(b"\n"):
+            break
+        if line in (b"\r\n", b"\n"):
+            if lines:
+                return lines
+            break
+        lines.append(line.decode("latin-1").strip())
+    raise EOFError("no answer")
+
+
+def counted(reader: IO[bytes], length_bytes: int) -> Iterator[bytes]:
+    """A body of a known length."""
+    left = length_bytes
+    while left:
+        part = reader.read1(min(left, READ_BYTES))  # type: ignore[attr-defined]
+        if not part:
+            raise Failed(f"the answer broke off after {length_bytes - left} of {length_bytes} bytes")
+        left -= len(part)
+        yield part
+
+
+def chunked(reader: IO[bytes]) -> Iterator[bytes]:
+    """A body that comes in chunks, each as soon as it is whole."""
+    while True:
+        line = reader.readline(64)
+        if not line.endswith(b"\n"):
+            raise Failed("the answer broke off")
+        size = int(line.split(b";")[0], 16)
+        yield from counted(reader, size)
+        reader.readline(64)
+        if not size:
+            return
+
+
+def guarded(chunks: Iterator[bytes], control: Control, last: bool) -> Iterator[bytes]:
+    """`chunks`, with the socket's failures told as ours; the connection is not used again after one."""
+    try:
+        yield from chunks
+    except TimeoutError as error:
+        control.close()
+        raise TimedOut("the daemon stopped answering") from error
+    except (OSError, Failed) as error:
+        control.close()
+        raise error if isinstance(error, Failed) else Failed(f"the answer broke off: {error}") from error
+    if last:
+        control.close()
+
+
+def error_from(answer: Answer) -> UserError:
+    """The error that an answer of 400 or more carries; see `node.control.failures`."""
+    raw = answer.read()
+    try:
+        said = json.loads(raw)
+        kind = Ambiguous if said.get("candidates") else BY_EXIT_CODE.get(said["exit_code"], Failed)
+        return kind(
+            said["error"], hint=said.get("hint"), candidates=said.get("candidates") or (), partial=said.get("partial")
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Failed(f"the daemon answered {answer.status}: {raw[:200].decode('utf-8', 'replace').strip()}")
