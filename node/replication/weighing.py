@@ -1,0 +1,200 @@
+"""What a plan knows of one root: which copies count, where copies belong, who should fetch one, which are too many.
+
+Pure, and the same for every reader: `planner` turns it into actions, `explain` into words, `status` into counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+from node.replication.placement import Ranking, slots_of, spread
+from node.replication.view import FULL_AT_PERCENT, PeerState, RootView, SwarmView
+
+Standing = Literal["unwanted", "sought", "lost", "below_min", "below_target", "at_target", "above_target"]
+
+SAFE_COPIES = 2
+"""Under the storm guard, and for a peer that is away, repair ends here. Source: DESIGN §7, invariants 6 and 7."""
+
+
+class Level(IntEnum):
+    """How much a copy on a peer, or the peer itself, can be counted on."""
+
+    NONE = 0
+    DRAINING = 1
+    AWAY = 2
+    SUSPECT = 3
+    ALIVE = 4
+
+
+LEVELS: Mapping[PeerState, Level] = {
+    "alive": Level.ALIVE,
+    "suspect": Level.SUSPECT,
+    "away": Level.AWAY,
+    "recovering": Level.AWAY,
+    "draining": Level.DRAINING,
+}
+
+
+class Roster:
+    """The slots of one backend kind as a view has them, indexed as `ranking` orders them.
+
+    Attributes:
+        slot_of: peer id -> slot index.
+        levels: peer id -> its `Level`.
+        zones, slot_levels: by slot; a slot is as alive as its best peer.
+        placeable: by slot: a keeper that offers the kind stands behind it and is neither draining nor gone.
+        full: by slot: it owns only what it already holds.
+        mine: this peer's slot, or None.
+    """
+
+    def __init__(self, view: SwarmView, kind: str, ranking: Ranking | None = None) -> None:
+        slots = slots_of(view.peers.values(), kind)
+        self.ranking = ranking if ranking and ranking.matches(slots) else Ranking(slots)
+        self.slots = slots
+        self.view = view
+        self.slot_of = {peer: index for index, slot in enumerate(slots) for peer in slot.peers}
+        self.levels = {peer_id: LEVELS.get(peer.state, Level.NONE) for peer_id, peer in view.peers.items()}
+        self.zones = [slot.zone for slot in slots]
+        self.slot_levels = [max(self.levels[peer] for peer in slot.peers) for slot in slots]
+        self.full = [any(kind in view.peers[peer].full_kinds for peer in slot.peers) for slot in slots]
+        self.placeable = [any(self._places(view, peer, kind) for peer in slot.peers) for slot in slots]
+        self.mine = self.slot_of.get(view.me)
+
+    def _places(self, view: SwarmView, peer_id: str, kind: str) -> bool:
+        peer = view.peers[peer_id]
+        return peer.keeper and kind in peer.kinds and self.levels[peer_id] >= Level.AWAY
+
+    def has_room(self, slot: int, size_bytes: int) -> bool:
+        """Whether `slot` takes a root of that size as far as its signed facts tell."""
+        return not self.full[slot] and size_bytes * 100 <= self.slots[slot].capacity_bytes * FULL_AT_PERCENT
+
+    def speaker(self, slot: int) -> str:
+        """The peer that acts for a slot: the first of those that are most alive."""
+        return min(self.slots[slot].peers, key=lambda peer: (-self.levels[peer], peer))
+
+
+@dataclass(slots=True)
+class Weighed:
+    """One root, weighed against a roster.
+
+    Attributes:
+        held: slot -> level of the best peer that holds it there; copies on peers that are gone are left out.
+        counted: slots whose copies count for `max`.
+        safe: copies that count for `min`: on peers alive, away or draining, not suspect.
+        live: copies on peers that answer; suspect ones only while the root is not below `min`.
+        urgent: below `min`, hence planned as if suspect peers were down.
+        scarce: one live copy or none, in a storm or while holders are away.
+        cautious: `urgent`, `scarce` or mass loss: nothing is released or moved for looks.
+        missing: copies to be made now.
+        owners: slots that placement names, in order.
+        lacking: owners without a counted copy, fetchers first.
+        fetchers: who makes the missing copies; one that is not alive keeps its place and is waited for.
+        kept: counted slots in the order in which they stay: the first `max` do, the rest is surplus.
+    """
+
+    root: RootView
+    held: dict[int, Level]
+    counted: list[int]
+    safe: int
+    live: int
+    urgent: bool
+    scarce: bool
+    cautious: bool
+    missing: int
+    owners: list[int]
+    lacking: list[int]
+    fetchers: list[int]
+    kept: list[int]
+
+    @property
+    def copies(self) -> int:
+        """Replicas as `status` counts them: a suspect's no longer once the root is below `min` without it."""
+        return self.safe if self.urgent else len(self.counted)
+
+    @property
+    def standing(self) -> Standing:
+        """The one word for it."""
+        if not self.root.max:
+            return "unwanted"
+        if not self.held:
+            return "lost" if self.root.ever_held else "sought"
+        if self.urgent:
+            return "below_min"
+        if len(self.counted) == self.root.max:
+            return "at_target"
+        return "below_target" if len(self.counted) < self.root.max else "above_target"
+
+
+def weigh(roster: Roster, root: RootView) -> Weighed:
+    """Weigh `root`. Everything but `roster.mine` goes in, so that equal views weigh alike on every peer."""
+    held = _held(roster, root)
+    levels = list(held.values())
+    away = levels.count(Level.AWAY)
+    safe = len(levels) - levels.count(Level.SUSPECT)
+    urgent = safe < root.min
+    live = safe - away + (0 if urgent else levels.count(Level.SUSPECT))
+    storm = roster.view.mass_loss
+    scarce = bool(held) and live < min(SAFE_COPIES, root.max) and (storm or away > 0)
+    counts = {Level.ALIVE} | ({Level.AWAY} if not scarce else set()) | ({Level.SUSPECT} if not urgent else set())
+    counted = [slot for slot, level in held.items() if level in counts]
+    cautious = urgent or scarce or storm
+
+    def can_own(slot: int) -> bool:
+        if slot in counted:
+            return roster.placeable[slot]
+        patient = roster.slot_levels[slot] == Level.ALIVE or not cautious
+        return roster.placeable[slot] and patient and roster.has_room(slot, root.size_bytes)
+
+    order = roster.ranking.order(root.root)
+    owners = spread(order, roster.zones, root.max, among=can_own)
+    without = [slot for slot in owners if slot not in counted]
+    lacking = spread(owners, roster.zones, len(without), placed=counted, among=without.__contains__) if without else []
+    missing = _missing(root, storm=storm, held=len(held), live=live, counted=len(counted) + (away if scarce else 0))
+    here = [slot for slot in owners if slot in counted]
+    others = [slot for slot in counted if slot not in here]
+    if others:
+        others = spread(order, roster.zones, len(others), placed=here, among=others.__contains__)
+    return Weighed(
+        root=root,
+        held=held,
+        counted=counted,
+        safe=safe,
+        live=live,
+        urgent=urgent,
+        scarce=scarce,
+        cautious=cautious,
+        missing=missing,
+        owners=owners,
+        lacking=lacking,
+        fetchers=lacking[:missing],
+        kept=here + others,
+    )
+
+
+def _held(roster: Roster, root: RootView) -> dict[int, Level]:
+    held: dict[int, Level] = {}
+    for peer in root.holders:
+        slot = roster.slot_of.get(peer)
+        level = roster.levels.get(peer, Level.NONE)
+        if slot is not None and level > held.get(slot, Level.NONE):
+            held[slot] = level
+    return held
+
+
+def _missing(root: RootView, *, storm: bool, held: int, live: int, counted: int) -> int:
+    """Copies to be made now; `counted` has the away ones in."""
+    if not root.max:
+        return 0
+    if not held:
+        return 0 if storm else 1
+    to_be_safe = max(0, min(SAFE_COPIES, root.max) - live) if storm or counted > live else 0
+    return to_be_safe if storm else max(root.max - counted, to_be_safe)
+
+
+def zone_use(roster: Roster, slots: Sequence[int]) -> dict[str, int]:
+    """How many of `slots` each zone has."""
+    use: dict[str, int] = {}
+    for slot in slots:
+        use[roster.zones[slot]] = use.get(roster.zones[slot], 0) + 1
+    return use
