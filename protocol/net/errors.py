@@ -1,0 +1,60 @@
+"""Everything `protocol.net` raises on purpose. A bug is never one of these: it propagates."""
+
+from typing import ClassVar
+
+
+class NetError(Exception):
+    """Base class: a peer, a stream or the network failed us."""
+
+    retryable: ClassVar[bool] = True
+
+
+class ListenFailed(NetError):
+    """An address cannot be listened on: in use, malformed, or not ours."""
+
+    retryable: ClassVar[bool] = False
+
+
+class Unreachable(NetError):
+    """No connection to the peer, and none of its addresses answered as that peer."""
+
+
+class ProtocolRefused(NetError):
+    """The peer is connected but speaks none of the protocols asked for (with us)."""
+
+    retryable: ClassVar[bool] = False
+
+
+class StreamEnded(NetError):
+    """The stream was closed or reset before what was asked for had arrived or been taken."""
+
+
+class FrameTooLarge(NetError):
+    """A peer announced a frame above the limit, or a length that is no varint: hostile, costs the connection."""
+
+    retryable: ClassVar[bool] = False
+
+
+class MessageTooLarge(NetError):
+    """We were asked to send more than the limit allows."""
+
+    retryable: ClassVar[bool] = False
+
+
+class RpcFailed(NetError):
+    """A call got no answer: the peer is unreachable, or the stream died under it."""
+
+
+class RpcTimeout(RpcFailed):
+    """A call got no answer in time; the stream lives on."""
+
+
+class RpcRefused(RpcFailed):
+    """The peer answered that it will not: `code` for programs, `detail` for people."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail

@@ -1,0 +1,116 @@
+"""Who may open what: members everything, strangers Identify, Ping and what the node opens to them at the moment.
+
+The standing of a connection is asked for at each new stream, by the PeerId that Noise has proven. A stranger's Identify
+lists only what it may use; of every other protocol it hears "not available", whether we have it or not.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import trio
+from libp2p.exceptions import BaseLibp2pError
+from libp2p.host.ping import ID as PING
+from libp2p.identity.identify.identify import ID as IDENTIFY
+from libp2p.identity.identify.identify import identify_handler_for
+from libp2p.protocol_muxer.multiselect import Multiselect
+from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+
+from protocol.net.errors import FrameTooLarge, NetError
+from protocol.net.limits import NEGOTIATION_S, HostLimits
+from protocol.net.scopes import shielded
+from protocol.net.sockets import cut
+
+log = logging.getLogger("pinakothek.net.gate")
+
+
+class Gate:
+    """The standing of peers towards one host, enforced on its connections and streams."""
+
+    def __init__(
+        self,
+        host: Any,
+        is_member: Callable[[str], bool],
+        strangers_may: Callable[[], frozenset[str]],
+        limits: HostLimits,
+    ) -> None:
+        self._host = host
+        self._limits = limits
+        self._strangers_may = strangers_may
+        self._inbound_streams: dict[Any, int] = {}
+        self.is_member = is_member
+
+    def admit(self, connection: Any) -> None:
+        """Called for each new connection: cut it, or another, where a peer or the strangers have too many."""
+        peer = connection.muxed_conn.peer_id
+        mine = [c for c in self._host.get_network().get_connections(peer) if c is not connection]
+        if self.is_member(str(peer)):
+            if len(mine) >= self._limits.connections_per_member:
+                cut(mine[0].muxed_conn)
+            return
+        if len(mine) >= self._limits.connections_per_stranger:
+            cut(connection.muxed_conn)
+            return
+        strangers = [c for c in self._host.get_network().get_connections() if not self.is_member(self._name(c))]
+        if len(strangers) > self._limits.stranger_connections:
+            oldest_first = sorted(strangers, key=lambda c: (len(c.muxed_conn.streams) > 0, c._created_at))
+            cut(oldest_first[0].muxed_conn)
+
+    async def on_stream(self, stream: Any) -> None:
+        """Negotiate and serve one inbound stream.
+
+        Raises:
+            Exception: what a handler raised that is not the end of a stream; it costs the peer its connection.
+        """
+        connection = stream.muxed_conn
+        member = self.is_member(str(connection.peer_id))
+        limit = self._limits.streams_per_member if member else self._limits.streams_per_stranger
+        if self._inbound_streams.get(connection, 0) >= limit:
+            await stream.reset()
+            return
+        self._inbound_streams[connection] = self._inbound_streams.get(connection, 0) + 1
+        try:
+            await self._serve(stream, member)
+        except FrameTooLarge:
+            raise
+        except (BaseLibp2pError, NetError, EOFError, trio.TooSlowError, UnicodeDecodeError) as error:
+            log.debug("a stream of %s ended: %r", connection.peer_id, error)
+            with shielded(1), contextlib.suppress(BaseLibp2pError):
+                await stream.reset()
+        finally:
+            self._inbound_streams[connection] -= 1
+            if not self._inbound_streams[connection]:
+                del self._inbound_streams[connection]
+
+    async def _serve(self, stream: Any, member: bool) -> None:
+        mux = self._host.get_mux() if member else self._strangers_mux()
+        with trio.fail_after(NEGOTIATION_S):
+            protocol, handler = await mux.negotiate(MultiselectCommunicator(stream), int(NEGOTIATION_S))
+        stream.set_protocol(protocol)
+        await handler(stream)
+
+    def _strangers_mux(self) -> Multiselect:
+        open_now = self._strangers_may() | {PING}
+        handlers = {name: handler for name, handler in self._host.get_mux().handlers.items() if name in open_now}
+        mux = Multiselect(handlers)
+        mux.add_handler(IDENTIFY, identify_handler_for(_StrangersView(self._host, mux)))
+        return mux
+
+    @staticmethod
+    def _name(connection: Any) -> str:
+        return str(connection.muxed_conn.peer_id)
+
+
+class _StrangersView:
+    """The host as Identify describes it to a stranger."""
+
+    def __init__(self, host: Any, mux: Multiselect) -> None:
+        self._host = host
+        self._mux = mux
+
+    def get_mux(self) -> Multiselect:
+        return self._mux
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
