@@ -47,6 +47,23 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InitOptions:
+    """What `init` was asked to make.
+
+    Attributes:
+        name, zone, capacity_bytes: None: not given.
+        joining: an invite will be redeemed next, so found no swarm; a directory left by an `init --join` that could
+            not reach anybody is then taken up again.
+    """
+
+    data_dir: Path
+    name: str | None
+    zone: str | None
+    capacity_bytes: int | None
+    joining: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One effective setting, as written, and its source: `default`, `config.toml`, a variable's name or a flag."""
 
@@ -163,7 +180,8 @@ def load(data_dir: Path, environ: Mapping[str, str], flags: Mapping[str, Any] | 
         try:
             values[FIELDS.get(name, name)] = parse(value)
         except Usage as error:
-            raise Usage(f"{source}: {name}: {_shown(value)}: {error.message}") from error
+            reason = error.message[max(0, error.message.find("expected")) :]
+            raise Usage(f"{source}: {name}: {_shown(value)}: {reason}") from error
         settings.append(Setting(name=name, value=list(value) if name in LISTS else value, source=source))
     return Effective(config=Config(data_dir=data_dir, **values), settings=tuple(settings))
 
@@ -201,7 +219,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         msgspec.convert(raw, FileSettings)
     except msgspec.ValidationError as error:
-        reason, _, where = str(error).partition(" - at `$.")
+        reason, _, where = str(error).replace("`str | null`", "text").partition(" - at `$.")
         name = where.rstrip("`").split("[")[0]
         raise Usage(f"{FILE_NAME}: {name}: {raw[name]}: {reason[:1].lower()}{reason[1:]}") from error
     return raw if isinstance(raw, dict) else {}

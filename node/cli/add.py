@@ -1,0 +1,193 @@
+"""`add`: take images in.
+
+Inputs are sent eight at a time, each over a connection of its own, and told in the order they were given. One that
+fails does not stop the others.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from node.cli.in_order import in_order
+from node.cli.inputs import STDIN, Input, inputs, unreadable
+from node.cli.output import complain, emit, plural, printable, say
+from node.cli.progress import progress
+from node.cli.session import Session
+from node.cli.verb import DURATION, FACTOR, Verb, json_option, pass_session, replicas
+from node.control.client import Control, with_query
+from node.errors import DONE, FAILED, DaemonNotRunning, Usage, UserError, combined_exit_code
+from node.quantities import escape_path, size_text
+
+IN_FLIGHT = 8
+"""A guess: decoding keeps two cores busy, the rest hides fsyncs and the wait for other keepers."""
+TAKE_IN_TIMEOUT_S = 900.0
+"""Beside the wait for other keepers: the largest image on the slowest disk; a guess."""
+READ_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one input: a row to print, and an exit code."""
+
+    row: dict[str, Any]
+    exit_code: int
+    complaint: str | None = None
+    hint: str | None = None
+
+
+@click.command(cls=Verb)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--flow", metavar="F", default="default", show_default=True, help="The flow that wants them.")
+@click.option("--name", metavar="N", help="What to call it, where there is one input. Default: the file's name.")
+@click.option("--replicas", "factor", type=FACTOR, metavar="MIN:MAX", help="How many copies. Default: the flow's.")
+@click.option("--wait", type=click.IntRange(1), default=1, show_default=True, help="Peers that must hold it durably.")
+@click.option("--timeout", type=DURATION, default="60s", show_default=True, help="How long to wait for them.")
+@click.option("--expires", type=DURATION, metavar="T", help="When the pin ends by itself, such as 30d.")
+@click.option("--recursive", "-r", is_flag=True, help="Add what is in directories, hidden files excepted.")
+@click.option("--original-only", is_flag=True, help="Make no smaller variants.")
+@click.option("--cid-only", is_flag=True, help="Only print the original's CID; needs no daemon, adds nothing.")
+@json_option
+@pass_session
+def command(
+    session: Session,
+    paths: Sequence[str],
+    flow: str,
+    name: str | None,
+    factor: tuple[int, int] | None,
+    wait: int,
+    timeout: float,
+    expires: float | None,
+    recursive: bool,
+    original_only: bool,
+    cid_only: bool,
+    as_json: bool,
+) -> int:
+    """Add images: files, directories with --recursive, or - for standard input.
+
+    Exits 0 when every input was added. When one is not, the others still are, and the exit code is that of the
+    failures: 5 refused by policy, 6 timed out, 1 for anything else or for failures of several kinds.
+    """
+    found = inputs(paths, recursive=recursive)
+    if name is not None:
+        found = iter([_only(list(found))])
+    options: dict[str, Any] = {
+        "flow": flow,
+        "replicas": replicas(factor),
+        "wait": wait,
+        "timeout_s": timeout,
+        "expires_s": expires,
+        "original_only": original_only,
+    }
+    make_work = (lambda: cid_of_input) if cid_only else (lambda: _adder(session, options, name))
+    known = None if recursive else len(paths)
+    codes: list[int] = []
+    with progress("adding", known) as advance:
+        for outcome in _outcomes(found, make_work):
+            advance(1)
+            codes.append(outcome.exit_code)
+            tell(outcome, as_json=as_json, cid_only=cid_only, alone=known == 1)
+    done = codes.count(DONE)
+    if len(codes) > 1 and not as_json and not cid_only:
+        click.echo(
+            f"{plural(done, 'image')} added" + (f", {len(codes) - done} not" if done < len(codes) else ""), err=True
+        )
+    if not codes:
+        complain("nothing to add: no files there")
+        return FAILED
+    return combined_exit_code(codes)
+
+
+def _only(found: list[Input]) -> Input:
+    if len(found) != 1:
+        raise Usage(f"--name names one image, and there are {len(found)} inputs")
+    return found[0]
+
+
+def _outcomes(found: Iterator[Input], make_work: Callable[[], Callable[[Input], Outcome]]) -> Iterator[Outcome]:
+    for _, outcome in in_order(found, make_work, IN_FLIGHT):
+        yield outcome
+
+
+def _adder(session: Session, options: dict[str, Any], name: str | None) -> Callable[[Input], Outcome]:
+    """What one thread does with an input, over its own connection."""
+    control = Control(session.data_dir)
+    timeout_s = options["timeout_s"] + TAKE_IN_TIMEOUT_S
+
+    def add(given: Input) -> Outcome:
+        shown = escape_path(os.fsencode(given.path))
+        wanted = {**options, "name": escape_path(os.fsencode(given.name)) if name is None else name}
+        problem = given.error or (None if given.path == STDIN else unreadable(given.path))
+        if problem:
+            return failed(shown, FAILED, problem)
+        try:
+            if given.path == STDIN:
+                row = _upload(control, wanted, timeout_s)
+            else:
+                path = escape_path(os.fsencode(os.path.abspath(given.path)))
+                row = control.call("POST", "/v1/add", {"path": path, "options": wanted}, timeout_s=timeout_s)
+        except DaemonNotRunning:
+            raise
+        except UserError as error:
+            if isinstance(error.partial, dict):
+                row = {**error.partial, "path": shown}
+                return Outcome(row, error.exit_code, f"{shown}: {error.message}", error.hint)
+            return failed(shown, error.exit_code, error.message, error.hint)
+        return Outcome({**row, "path": shown}, DONE)
+
+    return add
+
+
+def _upload(control: Control, options: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    import json
+
+    factor = options["replicas"]
+    query = {**options, "replicas": f"{factor['min']}:{factor['max']}" if factor else None}
+    pieces = iter(lambda: sys.stdin.buffer.read(READ_BYTES), b"")
+    answer = control.open("POST", with_query("/v1/upload", query), upload=pieces, timeout_s=timeout_s)
+    row: dict[str, Any] = json.loads(answer.read())
+    return row
+
+
+def failed(path: str, exit_code: int, reason: str, hint: str | None = None) -> Outcome:
+    """The outcome of an input that was not added."""
+    row = {"path": path, "root": None, "original": None, "new": False, "size_bytes": 0, "copies": 0, "error": reason}
+    return Outcome(row, exit_code, f"{path}: {reason}", hint)
+
+
+def cid_of_input(given: Input) -> Outcome:
+    """The CID that the file's bytes have, alone."""
+    from store.cid_text import cid_text
+    from store.unixfs import import_file
+
+    shown = escape_path(os.fsencode(given.path))
+    problem = given.error or (None if given.path == STDIN else unreadable(given.path))
+    if problem:
+        return failed(shown, FAILED, problem)
+    try:
+        with open(0 if given.path == STDIN else given.path, "rb") as stream:
+            imported = import_file(stream)
+            for _ in imported:
+                pass
+    except OSError as error:
+        return failed(shown, FAILED, (error.strerror or "unreadable").lower())
+    row = {**failed(shown, DONE, "").row, "error": None}
+    return Outcome({**row, "original": cid_text(imported.root), "size_bytes": imported.size_bytes}, DONE)
+
+
+def tell(outcome: Outcome, *, as_json: bool, cid_only: bool, alone: bool) -> None:
+    """Print what became of an input."""
+    row = outcome.row
+    if as_json:
+        emit(row)
+    elif cid_only and row["original"]:
+        say(row["original"] if alone else f"{row['original']}  {printable(row['path'])}")
+    elif row["root"]:
+        word = "added" if row["new"] else "known"
+        about = f"{size_text(row['size_bytes'])}, {row['copies']} {'copy' if row['copies'] == 1 else 'copies'}"
+        say(f"{word}  {row['root']}  {printable(row['path'])}  ({about})")
+    if outcome.complaint:
+        complain(outcome.complaint, outcome.hint)

@@ -1,0 +1,50 @@
+"""`flow ls | set`: flows and their policies."""
+
+from typing import Any
+
+import click
+
+from node.cli.listing import emit_all, rows_of
+from node.cli.output import emit, printable, say, table
+from node.cli.session import Session
+from node.cli.verb import FACTOR, VerbGroup, json_option, pass_session, replicas
+
+
+@click.group(cls=VerbGroup)
+def command() -> None:
+    """Flows: named streams of images, each with its backend and replication factor."""
+
+
+@command.command("ls")
+@json_option
+@pass_session
+def list_flows(session: Session, as_json: bool) -> None:
+    """List the flows."""
+    rows = rows_of(session, "/v1/flows")
+    if as_json:
+        emit_all(rows)
+        return
+    table(
+        ("NAME", "BACKEND", "REPLICAS", "IMAGES"),
+        [(r["name"], r["backend"], _factor(r), f"{r['images']:,}") for r in rows],
+        right=("IMAGES",),
+    )
+
+
+@command.command("set")
+@click.argument("name")
+@click.option("--backend", metavar="B", help="Where new images go: ipfs, kubo, s3 or local.")
+@click.option("--replicas", "factor", type=FACTOR, metavar="MIN:MAX", help="How many copies each image has.")
+@json_option
+@pass_session
+def set_flow(session: Session, name: str, backend: str | None, factor: tuple[int, int] | None, as_json: bool) -> None:
+    """Change a flow, or make it. Takes effect at once for new images."""
+    row = session.control.call("POST", "/v1/flows", {"name": name, "backend": backend, "replicas": replicas(factor)})
+    if as_json:
+        emit(row)
+    else:
+        say(f"flow {printable(row['name'])}: backend {row['backend']}, replicas {_factor(row)}")
+
+
+def _factor(row: dict[str, Any]) -> str:
+    return f"{row['replicas']['min']}:{row['replicas']['max']}" if row["replicas"] else "the charter's"

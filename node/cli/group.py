@@ -1,0 +1,75 @@
+"""The program: its commands by name, each imported when it is used."""
+
+from importlib import import_module
+
+import click
+
+from node.cli.verb import VerbGroup
+
+COMMANDS = {
+    "init": "make a peer, and join a swarm with --join",
+    "run": "run the daemon, in the foreground",
+    "demo": "three peers on this machine lose one and repair",
+    "status": "this peer and the swarm, on one screen",
+    "peers": "the swarm's peers, as seen from here",
+    "members": "who was admitted, and as what",
+    "doctor": "check every promise; exit 0 where all hold",
+    "invite": "print a line that lets a peer join",
+    "add": "add images",
+    "get": "write an image out",
+    "ls": "list images",
+    "show": "one image in full",
+    "rm": "move an image to the trash",
+    "trash": "what is in the trash",
+    "undelete": "take an image out of the trash",
+    "pin": "pin any IPFS DAG by its CID",
+    "flow": "flows and their policies",
+    "events": "events as they happen",
+    "config": "the daemon's settings",
+}
+"""Command → its line in `--help`. Its module is `node.cli.<command>`, its click command the module's `command`."""
+
+
+class Program(VerbGroup):
+    """Imports a command's module only when that command is called."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = import_module(f"node.cli.{name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"pinakothek {version('pinakothek')}")
+        context.exit()
+
+
+program = Program(
+    name="pinakothek",
+    help="A peer-to-peer image store that keeps the replication factors its operators configure.",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 daemon not running, 5 refused by policy, 6 timed out.",
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Print the version and exit.",
+        )
+    ],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+)

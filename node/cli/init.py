@@ -1,0 +1,51 @@
+"""`init`: make a peer's data directory, alone or as a member of a swarm."""
+
+from typing import Any
+
+import click
+
+from node.cli.output import emit, say
+from node.cli.session import Session
+from node.cli.verb import SIZE, Verb, json_option, pass_session
+
+
+@click.command(cls=Verb)
+@click.option("--name", metavar="N", help="What people call this peer. Default: the machine's name.")
+@click.option("--zone", metavar="Z", help="Its failure domain; replicas spread over zones first.")
+@click.option(
+    "--capacity", type=SIZE, metavar="SIZE", help="Room it offers, such as 100GiB. Default: what the disk has."
+)
+@click.option("--join", metavar="INVITE", help="The line that `pinakothek invite` printed on a member.")
+@json_option
+@pass_session
+def command(
+    session: Session, name: str | None, zone: str | None, capacity: int | None, join: str | None, as_json: bool
+) -> None:
+    """Make a new peer.
+
+    Without --join it founds a swarm of its own. The recovery key is printed this once: keep it apart from the machine.
+    """
+    from node.config import InitOptions
+    from node.setup import initialise
+
+    made = initialise(
+        InitOptions(data_dir=session.data_dir, name=name, zone=zone, capacity_bytes=capacity, joining=join is not None)
+    )
+    recovery_key = made.pop("recovery_key", None)
+    if join is not None:
+        from node.joining import join as redeem
+
+        redeem(session.data_dir, join)
+    if as_json:
+        emit({**made, "recovery_key": recovery_key} if recovery_key else made)
+    else:
+        _tell(made, recovery_key, join is not None)
+
+
+def _tell(made: dict[str, Any], recovery_key: str | None, joined: bool) -> None:
+    say(f"{made['name']} is ready in {made['data_dir']}" + (", a member of its swarm" if joined else ""))
+    say(f"peer      {made['peer_id']}")
+    if recovery_key:
+        say(f"recovery  {recovery_key}")
+        say("          write this key down and keep it elsewhere: it is not stored, and not shown again")
+    say("next: pinakothek run")

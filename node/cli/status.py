@@ -1,0 +1,96 @@
+"""`status`: health first, then what there is."""
+
+import os
+from typing import Any
+
+import click
+
+from node.cli.output import emit, plural, printable, say
+from node.cli.session import Session
+from node.cli.verb import Verb, json_option, pass_session
+from node.quantities import duration_text, size_text
+
+BAR_CELLS = 20
+
+
+@click.command(cls=Verb)
+@json_option
+@pass_session
+def command(session: Session, as_json: bool) -> None:
+    """Show this peer and what it knows of the swarm."""
+    status = session.control.call("GET", "/v1/status")
+    if as_json:
+        emit(status)
+        return
+    for line in screen(status):
+        say(line)
+
+
+def health(status: dict[str, Any]) -> tuple[str, str]:
+    """The one thing to know first: a colour, and a sentence."""
+    images, peers = status["images"], status["peers"]
+    if images["lost"]:
+        return "red", f"{plural(images['lost'], 'image')} lost: no live peer holds a copy"
+    if status["alerts"]:
+        return "yellow", f"{status['alerts'][0]['check']}: {status['alerts'][0]['detail']}"
+    if status["state"] != "active":
+        return "yellow", f"this peer is {status['state']}"
+    if images["below_min"]:
+        return "yellow", f"{plural(images['below_min'], 'image')} below the minimum of copies, under repair"
+    if images["sought"]:
+        return "yellow", f"{plural(images['sought'], 'image')} not found on any peer yet"
+    if images["below_target"]:
+        known = peers["alive"] + peers["suspect"] + peers["down"]
+        why = "for want of peers" if peers["alive"] == known else "copies are being made"
+        return "green", f"all images safe, {images['below_target']:,} with fewer copies than wanted: {why}"
+    if not images["total"]:
+        return "green", "ready; no images yet"
+    if images["total"] == 1:
+        return "green", "the one image has all its copies"
+    return "green", f"all {images['total']:,} images have all their copies"
+
+
+def screen(status: dict[str, Any]) -> list[str]:
+    """The lines that a person sees."""
+    colour, sentence = health(status)
+    mark = {"green": "●", "yellow": "▲", "red": "✖"}[colour]
+    images, store = status["images"], status["store"]
+    lines = [f"{click.style(mark, fg=colour)} {click.style(printable(sentence), bold=True)}"]
+    lines += [f"  {printable(alert['check'])}: {printable(alert['detail'])}" for alert in status["alerts"]]
+    about = [f"zone {status['zone']}"] if status["zone"] else []
+    about += [status["state"], f"up {duration_text(status['uptime_s'])}", f"version {status['version']}"]
+    used = store["used_bytes"] / store["capacity_bytes"] if store["capacity_bytes"] else 0.0
+    room = f"{bar(used)} {size_text(store['used_bytes'])} of {size_text(store['capacity_bytes'])}"
+    shown = [
+        ("peer", f"{status['name']} · " + " · ".join(about)),
+        ("", status["peer_id"]),
+        ("images", _counts(images, ("at_target", "above_target", "below_target", "below_min", "sought", "lost"))),
+        ("peers", _counts(status["peers"], ("alive", "suspect", "down", "left"))),
+        ("store", f"{room}, {size_text(store['free_bytes'])} free"),
+        ("work", _counts(status["work"], ("running", "queued", "failed")) or "nothing to do"),
+    ]
+    if images["trashed"]:
+        shown.append(("trash", plural(images["trashed"], "image")))
+    shown += [("address" if not i else "", address) for i, address in enumerate(status["addrs"])]
+    if status["gateway"]:
+        shown.append(("gateway", status["gateway"]))
+    shown.append(("data", _homely(status["data_dir"])))
+    return [*lines, "", *(f"  {click.style(name.ljust(8), dim=True)} {printable(text)}" for name, text in shown)]
+
+
+def bar(share: float) -> str:
+    """A share of 1 as a bar; never full before it is, never empty once begun."""
+    filled = min(BAR_CELLS - (share < 1), max(round(share * BAR_CELLS), int(share > 0)))
+    return "█" * filled + "░" * (BAR_CELLS - filled)
+
+
+def _counts(counts: dict[str, int], names: tuple[str, ...]) -> str:
+    parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in names if counts[name]]
+    if counts.get("total"):
+        parts.insert(0, f"{counts['total']:,} in all")
+    return " · ".join(parts) or ("none yet" if "total" in counts else "")
+
+
+def _homely(path: str) -> str:
+    home = os.path.expanduser("~")
+    return "~" + path[len(home) :] if path.startswith(home + "/") else path
