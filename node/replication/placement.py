@@ -92,7 +92,8 @@ def mixed(words: Words) -> Words:
     """A bijection of 64-bit words in which every bit of the input moves half of the output's."""
     words = (words ^ words >> np.uint64(30)) * np.uint64(_MIX[0])
     words = (words ^ words >> np.uint64(27)) * np.uint64(_MIX[1])
-    return words ^ words >> np.uint64(31)
+    words ^= words >> np.uint64(31)
+    return words
 
 
 def negative_log2(words: Words) -> Words:
@@ -106,7 +107,8 @@ def negative_log2(words: Words) -> Words:
     step = value >> np.uint64(63 - TABLE_BITS) & np.uint64((1 << TABLE_BITS) - 1)
     rest = value >> np.uint64(63 - TABLE_BITS - LOG_BITS) & np.uint64((1 << LOG_BITS) - 1)
     fraction = _LOG2[step] + ((_LOG2[step + np.uint64(1)] - _LOG2[step]) * rest >> np.uint64(LOG_BITS))
-    return np.maximum(np.uint64(64 << LOG_BITS) - (whole << np.uint64(LOG_BITS)) - fraction, np.uint64(1))
+    negated: Words = np.uint64(64 << LOG_BITS) - (whole << np.uint64(LOG_BITS)) - fraction
+    return np.maximum(negated, np.uint64(1))
 
 
 def costs(root_seeds: Words, slot_seeds: Words, slot_weights: Words) -> Words:

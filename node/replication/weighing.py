@@ -150,7 +150,7 @@ def weigh(roster: Roster, root: RootView) -> Weighed:
     owners = spread(order, roster.zones, root.max, among=can_own)
     without = [slot for slot in owners if slot not in counted]
     lacking = spread(owners, roster.zones, len(without), placed=counted, among=without.__contains__) if without else []
-    missing = _missing(root, storm=storm, held=len(held), live=live, counted=len(counted) + (away if scarce else 0))
+    missing = _missing(root, storm=storm, live=live, away=away, counted=len(counted) + (away if scarce else 0))
     here = [slot for slot in owners if slot in counted]
     others = [slot for slot in counted if slot not in here]
     if others:
@@ -182,14 +182,14 @@ def _held(roster: Roster, root: RootView) -> dict[int, Level]:
     return held
 
 
-def _missing(root: RootView, *, storm: bool, held: int, live: int, counted: int) -> int:
-    """Copies to be made now; `counted` has the away ones in."""
-    if not root.max:
-        return 0
-    if not held:
-        return 0 if storm else 1
-    to_be_safe = max(0, min(SAFE_COPIES, root.max) - live) if storm or counted > live else 0
-    return to_be_safe if storm else max(root.max - counted, to_be_safe)
+def _missing(root: RootView, *, storm: bool, live: int, away: int, counted: int) -> int:
+    """Copies to be made now; `counted` has the `away` ones in."""
+    if not counted and not live:
+        return 0 if storm else min(1, root.max)
+    to_be_safe = max(0, min(SAFE_COPIES, root.max) - live)
+    if storm:
+        return to_be_safe
+    return max(root.max - counted, to_be_safe if away else 0)
 
 
 def zone_use(roster: Roster, slots: Sequence[int]) -> dict[str, int]:

@@ -1,0 +1,282 @@
+"""Letting a surplus copy go without ever losing an image: leases, on the owner's side and on the asker's.
+
+1. The asker begins a round: it names as many holders as the root's `max` and asks each, with a nonce.
+2. An owner grants where it holds the root complete, knows no higher `max` and is not letting it go itself. The lease is
+   fsynced before it is sent; until it ends the owner neither releases nor deletes the root, wanted or not.
+3. With a proven lease from everyone it asked the asker releases, at once. A refusal, silence or a lease of its own
+   that it grants meanwhile cancels the round.
+
+Whatever the views that led here, `max` others have promised to keep the root at the moment a copy goes. Two peers that
+ask each other cannot both go on: the lower PeerId is granted and gives up nothing, the other's round is cancelled.
+
+Pure: the caller passes `now_ms` (the wall clock at its start plus what a monotonic one counted since), carries nonces,
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+import libipld
+
+LEASE_MS = 3_600_000
+"""How long a lease binds its owner. Source: DESIGN §7, release by lease."""
+
+ROUND_MS = 60_000
+"""How long a round may take. A fraction of `LEASE_MS`, so that no lease of a round ends before it: guess."""
+
+MAX_LEASES_PER_ROOT = 64
+"""Askers that one owner binds itself to for one root; a peer that asks under ever new names fills no memory: guess."""
+
+Refusal = Literal["incomplete", "higher_max", "releasing", "blocked", "too_many", "leased"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """`owner` promises `to` that it keeps the root on this kind until `until_ms`.
+
+    Attributes:
+        max: the factor that the asker knew.
+        until_ms: wall-clock milliseconds of the owner, so that the promise outlives a restart. Nobody else compares it
+            with a clock.
+    """
+
+    root: bytes
+    kind: str
+    owner: str
+    to: str
+    max: int
+    until_ms: int
+
+    def to_bytes(self) -> bytes:
+        """The lease for the disk; what is signed and sent has a form of its own."""
+        body = [self.root, self.kind, self.owner, self.to, self.max, self.until_ms]
+        raw: bytes = libipld.encode_dag_cbor(body)
+        return raw
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            ValueError: `raw` is nothing of the kind.
+        """
+        try:
+            root, kind, owner, to, max_copies, until_ms = libipld.decode_dag_cbor(raw)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"not a lease: {error}") from error
+        texts, counts = (kind, owner, to), (max_copies, until_ms)
+        if not (
+            isinstance(root, bytes)
+            and all(isinstance(t, str) for t in texts)
+            and all(isinstance(c, int) for c in counts)
+        ):
+            raise ValueError(f"not a lease: {raw.hex()}")
+        return cls(root=root, kind=kind, owner=owner, to=to, max=max_copies, until_ms=until_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """The owner's yes. The lease is to be fsynced, then signed and sent.
+
+    Attributes:
+        cancelled: nonces of this peer's own rounds that the grant ended.
+    """
+
+    lease: Lease
+    cancelled: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The owner's no, or why a round cannot begin. `detail` is for people."""
+
+    reason: Refusal
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proceed:
+    """Everyone leased: release now, after asking `Leases.may_release_now` once more right before the transaction."""
+
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """The round is over and nothing may be released."""
+
+    nonce: bytes
+    reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class ReleaseRound:
+    """One attempt of this peer to let a root go.
+
+    Attributes:
+        needed: peers whose leases it takes, all of them.
+        leased_by: the peers of `needed` that granted so far.
+        decided: all leases are in and the release is being carried out.
+    """
+
+    root: bytes
+    kind: str
+    nonce: bytes
+    needed: frozenset[str]
+    deadline_ms: int
+    leased_by: set[str] = field(default_factory=set)
+    decided: bool = False
+
+
+class Leases:
+    """All leases that this peer granted and all rounds that it runs.
+
+    A round is in memory only: after a crash nothing was promised to this peer that it would still use, while what it
+    promised is read back from disk.
+    """
+
+    def __init__(self, me: str, granted: Iterable[Lease] = ()) -> None:
+        self.me = me
+        self._granted: dict[tuple[bytes, str], dict[str, Lease]] = {}
+        self._rounds: dict[bytes, ReleaseRound] = {}
+        for lease in granted:
+            self._granted.setdefault((lease.root, lease.kind), {})[lease.to] = lease
+
+    # the owner's side
+
+    def ask(
+        self,
+        root: bytes,
+        kind: str,
+        asker: str,
+        wanted_max: int,
+        *,
+        now_ms: int,
+        complete: bool,
+        known_max: int,
+        blocked: str = "",
+    ) -> Granted | Refused:
+        """Answer `asker`, who wants this peer to keep the root for an hour.
+
+        Args:
+            wanted_max: the factor that the asker knows.
+            complete: whether every block is here, read and listed in this peer's holdings.
+            known_max: the factor after the asker's pins were merged and fsynced; 0 where no pin wants the root.
+            blocked: why this peer grants nothing at all (recovering, leaving), or "".
+        """
+        if blocked:
+            return Refused(reason="blocked", detail=blocked)
+        if not complete:
+            return Refused(reason="incomplete", detail="this peer does not hold the root complete")
+        if known_max > wanted_max:
+            return Refused(reason="higher_max", detail=f"asked for max {wanted_max}, pins here want {known_max}")
+        rival = self._round_of(root, kind)
+        if rival is not None and (rival.decided or asker not in rival.needed or asker > self.me):
+            return Refused(reason="releasing", detail="this peer is letting the root go itself")
+        held = self._live(root, kind, now_ms)
+        if asker not in held and len(held) >= MAX_LEASES_PER_ROOT:
+            return Refused(reason="too_many", detail=f"{len(held)} leases of the root are out already")
+        lease = Lease(root=root, kind=kind, owner=self.me, to=asker, max=wanted_max, until_ms=now_ms + LEASE_MS)
+        self._granted[root, kind] = {**held, asker: lease}
+        if rival is None:
+            return Granted(lease=lease)
+        del self._rounds[rival.nonce]
+        return Granted(lease=lease, cancelled=(rival.nonce,))
+
+    def bound(self, root: bytes, kind: str, now_ms: int) -> bool:
+        """Whether a lease forbids this peer to release or delete the root, wanted or not."""
+        return bool(self._live(root, kind, now_ms))
+
+    def leases(self) -> tuple[Lease, ...]:
+        """Everything granted and not yet expired away."""
+        return tuple(lease for held in self._granted.values() for lease in held.values())
+
+    def expire(self, now_ms: int) -> tuple[Lease, ...]:
+        """Forget the leases that ended, and return them so that they go from disk as well."""
+        ended = tuple(lease for lease in self.leases() if lease.until_ms <= now_ms)
+        for lease in ended:
+            held = self._granted[lease.root, lease.kind]
+            del held[lease.to]
+            if not held:
+                del self._granted[lease.root, lease.kind]
+        return ended
+
+    # the asker's side
+
+    def begin(
+        self, root: bytes, kind: str, needed: Iterable[str], max_copies: int, *, nonce: bytes, now_ms: int
+    ) -> ReleaseRound | Refused:
+        """Start a round; the caller asks every peer of `needed` with this nonce.
+
+        Raises:
+            ValueError: `needed` has fewer than `max_copies` peers other than this one, or the nonce is in use.
+        """
+        peers = frozenset(needed) - {self.me}
+        if len(peers) < max_copies:
+            raise ValueError(f"{len(peers)} peers to ask where {max_copies} leases are needed")
+        if nonce in self._rounds:
+            raise ValueError(f"nonce {nonce.hex()} names a round already")
+        if self.bound(root, kind, now_ms):
+            return Refused(reason="leased", detail="this peer promised to keep the root")
+        if self._round_of(root, kind) is not None:
+            return Refused(reason="releasing", detail="a round for the root is running")
+        started = ReleaseRound(root=root, kind=kind, nonce=nonce, needed=peers, deadline_ms=now_ms + ROUND_MS)
+        started.decided = not peers
+        self._rounds[nonce] = started
+        return started
+
+    def granted(self, nonce: bytes, owner: str, *, proven: bool, now_ms: int) -> Proceed | Cancel | None:
+        """Take a lease in. `proven`: its audit proof over the nonce matched this peer's own bytes.
+
+        Returns: None while others are still awaited, or where the round is over or never asked `owner`.
+        """
+        running = self._rounds.get(nonce)
+        if running is None or owner not in running.needed or running.decided:
+            return None
+        if not proven:
+            return self.cancel(nonce, f"{owner} did not prove that it holds the root")
+        if now_ms >= running.deadline_ms:
+            return self.cancel(nonce, "the answers came too late")
+        running.leased_by.add(owner)
+        if running.leased_by < running.needed:
+            return None
+        running.decided = True
+        return Proceed(nonce=nonce)
+
+    def refused(self, nonce: bytes, owner: str, reason: str) -> Cancel | None:
+        """Take a refusal, or a failed call, in: it ends the round."""
+        running = self._rounds.get(nonce)
+        if running is None or owner not in running.needed or running.decided:
+            return None
+        return self.cancel(nonce, f"{owner} refused: {reason}")
+
+    def tick(self, now_ms: int) -> tuple[Cancel, ...]:
+        """End the rounds that waited too long."""
+        late = [one for one in self._rounds.values() if not one.decided and now_ms >= one.deadline_ms]
+        return tuple(
+            self.cancel(one.nonce, f"no answer from {', '.join(sorted(one.needed - one.leased_by))}") for one in late
+        )
+
+    def may_release_now(self, nonce: bytes, now_ms: int) -> bool:
+        """Whether the round still stands; asked right before the store's transaction.
+
+        A process that was frozen between answer and release finds its leases too old here.
+        """
+        running = self._rounds.get(nonce)
+        return running is not None and running.decided and now_ms < running.deadline_ms
+
+    def finish(self, nonce: bytes) -> None:
+        """The release was carried out, or given up: the root may be asked for again."""
+        self._rounds.pop(nonce, None)
+
+    def cancel(self, nonce: bytes, reason: str) -> Cancel:
+        """End a round; without effect on one that is over."""
+        self._rounds.pop(nonce, None)
+        return Cancel(nonce=nonce, reason=reason)
+
+    def _round_of(self, root: bytes, kind: str) -> ReleaseRound | None:
+        return next((one for one in self._rounds.values() if one.root == root and one.kind == kind), None)
+
+    def _live(self, root: bytes, kind: str, now_ms: int) -> dict[str, Lease]:
+        held = self._granted.get((root, kind), {})
+        return {to: lease for to, lease in held.items() if lease.until_ms > now_ms}
