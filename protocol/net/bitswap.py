@@ -30,7 +30,7 @@ from protocol.net.bitswap_outbox import Outbox, Serving
 from protocol.net.bitswap_session import BlocksUnavailable, Session
 from protocol.net.bitswap_stream import OPEN_TIMEOUT_S, Stream
 from protocol.net.bitswap_wire import BadMessage, Message, Want
-from protocol.net.errors import NetError
+from protocol.net.errors import NetError, Unreachable
 
 __all__ = ["PROTOCOLS", "Bitswap", "BitswapCounts", "BlocksUnavailable", "Session"]
 
@@ -63,6 +63,9 @@ class Host(Protocol):
 
     async def disconnect(self, peer_id: str) -> None: ...
 
+    @property
+    def on_disconnected(self) -> list[Callable[[str], None]]: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BitswapCounts:
@@ -80,7 +83,7 @@ class Bitswap:
 
     Args:
         host: opens and accepts streams.
-        get_block: reads a block by CID; None when it is not here.
+        get_block: reads a block by CID; None when it is not here or cannot be read. Must not raise.
         block_size: cheap; the bytes of a block, None when it is not here. Called on the event loop for every want.
         may_serve: whether a peer may have our blocks; one that may not is told that we have none.
         is_member: strangers share a budget of memory and, if set, `strangers_bytes_per_s`.
@@ -111,14 +114,20 @@ class Bitswap:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; sessions work while this runs."""
-        async with trio.open_nursery() as self._nursery:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             inbox = Inbox(self._take, self._break_off)
             for protocol in PROTOCOLS:
                 self._host.handle(protocol, inbox.read)
+            self._host.on_disconnected.append(self._forget)
             task_status.started()
-            while True:
-                await trio.sleep(TICK_S)
-                self._tick()
+            try:
+                while True:
+                    await trio.sleep(TICK_S)
+                    self._tick()
+            finally:
+                self._nursery = None
+                self._host.on_disconnected.remove(self._forget)
 
     @asynccontextmanager
     async def session(
@@ -166,7 +175,7 @@ class Bitswap:
             sent_bytes=sent_bytes,
         )
 
-    def forget(self, peer_id: str) -> None:
+    def _forget(self, peer_id: str) -> None:
         """The peer's connection is gone, and with it what either side wanted of the other."""
         if outbox := self._outboxes.pop(peer_id, None):
             self._counts["sent_bytes"] += outbox.sent_bytes
@@ -176,14 +185,15 @@ class Bitswap:
 
     def _tick(self) -> None:
         for peer_id in self._outboxes.keys() - self._host.connected():
-            self.forget(peer_id)
+            self._forget(peer_id)
         for session in list(self._sessions):
             session.plan()
 
     def _outbox(self, peer_id: str) -> Outbox:
         outbox = self._outboxes.get(peer_id)
         if outbox is None:
-            assert self._nursery is not None, "Bitswap.run is not running"
+            if self._nursery is None:
+                raise Unreachable("Bitswap does not run")
             outbox = self._outboxes[peer_id] = Outbox(
                 open_stream=lambda: self._host.open_stream(peer_id, PROTOCOLS, OPEN_TIMEOUT_S),
                 serving=self._members if self._is_member(peer_id) else self._strangers,

@@ -77,10 +77,14 @@ class Outbox:
 
     async def run(self) -> None:
         """Send until `close`."""
-        async with trio.open_nursery() as self._nursery:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             self.wake()
-            await self._closed.wait()
-            self._nursery.cancel_scope.cancel()
+            try:
+                await self._closed.wait()
+            finally:
+                self._nursery = None
+                nursery.cancel_scope.cancel()
 
     def close(self) -> None:
         """Drop everything: the peer is gone."""
