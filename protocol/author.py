@@ -30,7 +30,7 @@ class Author:
     def peer_id(self) -> PeerId:
         return self.key.peer_id
 
-    def write(self, record: R, now_ms: int, *, after: Stamp | None = None) -> Signed:
+    def write(self, record: R, now_ms: int, *, after: Stamp | None = None) -> Signed[R]:
         """Stamp and sign a record.
 
         Args:

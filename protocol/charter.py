@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from protocol.codec import Body
+from protocol.errors import Reason, Refused
 from protocol.fields import Fields, Replicas, present
 from protocol.identity import PeerId
 from protocol.limits import (
@@ -32,8 +33,28 @@ def charter_hash(raw: bytes) -> bytes:
 
 
 def swarm_id_of(raw: bytes) -> str:
-    """Return the swarm's id, from its first charter's signed bytes: 52 lower-case base32 characters."""
-    return base64.b32encode(charter_hash(raw)).decode().rstrip("=").lower()
+    """Return the swarm's id, from its first charter's signed bytes."""
+    return swarm_id_text(charter_hash(raw))
+
+
+def swarm_id_text(swarm: bytes) -> str:
+    """Return the swarm's id, from the hash of its first charter: 52 lower-case base32 characters."""
+    return base64.b32encode(swarm).decode().rstrip("=").lower()
+
+
+def swarm_hash(swarm_id: str) -> bytes:
+    """Return the 32-byte hash that a swarm's id stands for.
+
+    Raises:
+        Refused: the text is no swarm id.
+    """
+    try:
+        found = base64.b32decode(swarm_id.upper() + "====")
+    except ValueError as error:
+        raise Refused(Reason.MALFORMED, f"no swarm id: {swarm_id[:64]!r}") from error
+    if len(found) != DIGEST_BYTES or swarm_id_text(found) != swarm_id:
+        raise Refused(Reason.MALFORMED, f"no swarm id: {swarm_id[:64]!r}")
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from protocol.admission import CURATOR, GUEST, KEEPER, ROLES, Admission, Departure, Expulsion
 from protocol.charter import Charter, charter_hash
@@ -41,6 +41,8 @@ __all__ = [
 ]
 
 Record = Pin | Flow | Admission | Expulsion | Departure | Charter
+R = TypeVar("R", bound=Record)
+R_co = TypeVar("R_co", bound=Record, covariant=True)
 _TYPES: Final[dict[str, type[Record]]] = {
     kind.KIND: kind for kind in (Pin, Flow, Admission, Expulsion, Departure, Charter)
 }
@@ -48,7 +50,7 @@ _LETTERS: Final = {"pin": b"p", "flow": b"f", "admission": b"a", "expulsion": b"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Signed:
+class Signed(Generic[R_co]):
     """A record with its signature; equal and hashed by its bytes.
 
     Attributes:
@@ -60,7 +62,7 @@ class Signed:
     """
 
     raw: bytes
-    record: Record
+    record: R_co
     author: PeerId
     key: bytes
     digest: bytes
@@ -76,8 +78,16 @@ class Signed:
 
     @property
     def storage_key(self) -> bytes:
-        """Names this author's version: what replaces it in storage has the same one."""
-        return self.key + self.author.encode()
+        """Names this author's version: what replaces it in storage has the same one, removals apart."""
+        return self.key + self.author.encode() + (b"-" if self.removal else b"+")
+
+    @property
+    def removal(self) -> bool:
+        """The record takes something away; kept beside its author's last that does not, in case it never counts."""
+        record = self.record
+        if isinstance(record, Pin):
+            return record.deleted or record.trashed_ms is not None
+        return isinstance(record, Flow) and record.deleted
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Signed) and other.raw == self.raw
@@ -96,11 +106,11 @@ def record_key(record: Record, author: str, raw: bytes) -> bytes:
     return letter + record.record_id
 
 
-def _signed(raw: bytes, record: Record, author: PeerId) -> Signed:
+def _signed(raw: bytes, record: R, author: PeerId) -> Signed[R]:
     return Signed(raw, record, author, record_key(record, author, raw), hashlib.sha256(raw).digest())
 
 
-def sign_record(record: Record, key: KeyPair) -> Signed:
+def sign_record(record: R, key: KeyPair) -> Signed[R]:
     """Sign a record, stamped already, with the author's key.
 
     Raises:
@@ -112,7 +122,7 @@ def sign_record(record: Record, key: KeyPair) -> Signed:
     return _signed(raw, record, key.peer_id)
 
 
-def parse_record(raw: bytes) -> Signed | None:
+def parse_record(raw: bytes) -> Signed[Record] | None:
     """Read a signed record and check its signature; None for a kind that only a newer version knows.
 
     Raises:

@@ -1,0 +1,106 @@
+"""What `protocol.recordset` answers: what became of a record, what that changed, and what a root's pins want."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, NamedTuple
+
+from protocol.records import Record, Signed
+
+
+class Status(Enum):
+    """What became of a merged record."""
+
+    COUNTS = "counts"
+    KEPT = "kept"
+    KNOWN = "known"
+    STALE = "stale"
+    HELD_BACK = "held back"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a call changed, for those who must act on it.
+
+    Attributes:
+        roots: whose live pins or factor changed.
+        flows: names whose flow record changed.
+        roles: some peer's standing changed.
+        charter: another charter holds; every factor may have changed.
+        stored: records to write durably, under `Signed.storage_key`, before the change is acted on.
+        forgotten: storage keys that nothing needs any more.
+    """
+
+    roots: frozenset[bytes] = frozenset()
+    flows: frozenset[str] = frozenset()
+    roles: bool = False
+    charter: bool = False
+    stored: tuple[Signed[Record], ...] = ()
+    forgotten: tuple[bytes, ...] = ()
+
+
+NOTHING: Final = Changes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """The outcome of one merge.
+
+    Attributes:
+        status: what became of the record; with `COUNTS` and `KEPT` it is new here.
+        reason: why, where it was refused or held back; else empty.
+        changes: see `Changes`.
+    """
+
+    status: Status
+    reason: str = ""
+    changes: Changes = NOTHING
+
+    @property
+    def changed_roots(self) -> frozenset[bytes]:
+        return self.changes.roots
+
+    @property
+    def changed_roles(self) -> bool:
+        return self.changes.roles
+
+    @property
+    def relay(self) -> bool:
+        """The record is new and counts: others should have it."""
+        return self.status is Status.COUNTS
+
+
+class Wanted(NamedTuple):
+    """How many copies of a root its live pins want.
+
+    Attributes:
+        min, max: the largest of each over the pins, within the charter's bounds.
+        kinds: backends that the pins name, in order.
+    """
+
+    min: int
+    max: int
+    kinds: tuple[str, ...]
+
+
+class Journal:
+    """Collects what one call changes."""
+
+    __slots__ = ("charter", "flows", "forgotten", "roles", "roots", "stored")
+
+    def __init__(self) -> None:
+        self.roots: set[bytes] = set()
+        self.flows: set[str] = set()
+        self.roles = self.charter = False
+        self.stored: list[Signed[Record]] = []
+        self.forgotten: list[bytes] = []
+
+    def close(self) -> Changes:
+        return Changes(
+            roots=frozenset(self.roots),
+            flows=frozenset(self.flows),
+            roles=self.roles,
+            charter=self.charter,
+            stored=tuple(self.stored),
+            forgotten=tuple(self.forgotten),
+        )

@@ -1,0 +1,112 @@
+"""Which records count: those whose author's role stands, by the charters and admissions known now.
+
+| record | counts if its author is |
+|---|---|
+| charter | allowed by every charter it follows (`protocol.charter_chain`) |
+| admission, expulsion, departure | see `protocol.roles` |
+| pin, flow | a curator or a steward |
+| deleted pin | a steward |
+
+While the charter is append-only, a removal stamped since it became so does not count.
+"""
+
+from dataclasses import dataclass
+from operator import attrgetter
+
+from protocol.admission import CURATOR, Admission, Departure, Expulsion
+from protocol.certificate import chain_of
+from protocol.charter import DEFAULT_REPLICAS, DEFAULT_TRASH_DAYS, Charter, charter_hash
+from protocol.charter_chain import CharterChain
+from protocol.errors import Refused
+from protocol.fields import Replicas
+from protocol.identity import PeerId
+from protocol.records import Pin, Record, Signed
+from protocol.roles import ChainCache, Roles, judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What judging anew has changed.
+
+    Attributes:
+        roles: some peer's standing.
+        charter: which charter holds.
+        authors: peers whose records may count now and did not before, or the other way round.
+    """
+
+    roles: bool
+    charter: bool
+    authors: frozenset[PeerId]
+
+
+class Counting:
+    """The rules of one swarm in their present state."""
+
+    def __init__(self, swarm: bytes) -> None:
+        self._swarm = swarm
+        self._chains = ChainCache(swarm)
+        self.charters = CharterChain(swarm)
+        self.roles = Roles()
+        self.judged_keys: set[bytes] = set()
+
+    @property
+    def trash_days(self) -> int:
+        charter = self.charters.charter
+        return DEFAULT_TRASH_DAYS if charter is None else charter.trash_days
+
+    def clamp(self, replicas: Replicas | None) -> Replicas:
+        charter = self.charters.charter
+        return (replicas or DEFAULT_REPLICAS) if charter is None else charter.clamp(replicas)
+
+    def concerns(self, signed: Signed[Record]) -> bool:
+        """Tell whether a record may change who may do what."""
+        return isinstance(signed.record, Charter | Admission | Expulsion | Departure)
+
+    def known_author(self, author: str) -> bool:
+        """Tell whether an author has, or once had by a steward's word, any standing here."""
+        return PeerId(author) in self.roles.standings or self.charters.was_steward(author)
+
+    def stands_alone(self, signed: Signed[Record]) -> bool:
+        """Tell whether a record proves itself, whoever wrote it: an admission with a chain from a steward."""
+        if not isinstance(signed.record, Admission):
+            return False
+        try:
+            chain = chain_of(signed.record, self._swarm)
+        except Refused:
+            return False
+        return self.charters.is_steward(chain.steward, chain.certificate.stamp)
+
+    def judge(self, records: list[Signed[Record]]) -> Verdict:
+        """Judge anew from every kept charter, admission, expulsion and departure."""
+        self.judged_keys = {signed.key for signed in records}
+        before, charter = self.roles, self.charters.charter
+        stewards = self.charters.steward_terms
+        self.charters = CharterChain(self._swarm)
+        self.charters.rebuild([signed for signed in records if isinstance(signed.record, Charter)])
+        self.roles = judge(self.charters, self._chains, records)
+        moved = self.roles.standings != before.standings
+        peers = self.roles.standings.keys() | before.standings.keys()
+        authors = {peer for peer in peers if self.roles.roles_of(peer) != before.roles_of(peer)}
+        terms = self.charters.steward_terms
+        authors |= {PeerId(k) for k in stewards.keys() | terms.keys() if stewards.get(k, 0) != terms.get(k, 0)}
+        return Verdict(roles=moved, charter=self.charters.charter != charter, authors=frozenset(authors))
+
+    def choose(self, kept: tuple[Signed[Record], ...]) -> Signed[Record] | None:
+        """Return the record that counts of those kept of one key."""
+        return max((signed for signed in kept if self._stands(signed)), key=attrgetter("rank"), default=None)
+
+    def _stands(self, signed: Signed[Record]) -> bool:
+        record = signed.record
+        if isinstance(record, Charter):
+            return charter_hash(signed.raw) in self.charters.valid
+        if isinstance(record, Admission | Expulsion | Departure):
+            return signed.digest in self.roles.counting
+        if signed.removal:
+            since = self.charters.append_only_since
+            if since is not None and signed.stamp >= since:
+                return False
+        steward = self.charters.is_steward(signed.author, signed.stamp)
+        return steward or (not (isinstance(record, Pin) and record.deleted) and self.roles.has(signed.author, CURATOR))
+
+    def uses(self, certificate_hash: bytes) -> frozenset[PeerId]:
+        return self.roles.redeemed.get(certificate_hash, frozenset())
