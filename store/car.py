@@ -102,22 +102,23 @@ class CarReader:
     def _section(self, max_bytes: int) -> bytes | None:
         """The next length and what it counts, None at the end of the stream."""
         head = bytearray()
+        start_bytes = self._at_bytes
         while not head or head[-1] >= 0x80:
             byte = self._read(1)
             if not byte and not head:
                 return None
             if not byte or len(head) == MAX_MULTIFORMATS_BYTES:
-                raise DagMalformed(f"archive: no frame at byte {self._at_bytes - len(head)}")
+                raise DagMalformed(f"archive: no frame at byte {start_bytes}")
             head += byte
         try:
             size_bytes, _ = read_varint(bytes(head), 0)
         except VarintError as error:
-            raise DagMalformed(f"archive: {error}") from error
+            raise DagMalformed(f"archive: {error} at byte {start_bytes}") from error
         if size_bytes > max_bytes:
             raise DagTooLarge("section of an archive in bytes", size_bytes, max_bytes)
         section = self._read(size_bytes)
         if len(section) < size_bytes:
-            raise DagMalformed(f"archive: cut short at byte {self._at_bytes} inside a section of {size_bytes}")
+            raise DagMalformed(f"archive: the section of {size_bytes} bytes at byte {start_bytes} is cut short")
         return section
 
     def _read(self, size_bytes: int) -> bytes:
