@@ -1,18 +1,18 @@
 """A daemon's service in memory, for the control socket's and the command line's tests.
 
-It keeps what it is given and answers as the protocol says, without a store or a swarm. Run as a program it serves the
-data directory it is given until SIGTERM, printing `ready` first.
+It keeps what it is given and answers as the protocol says, without a store or a swarm.
 """
 
 import base64
 import hashlib
 import os
-import signal
-import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import trio
 
@@ -289,22 +289,35 @@ class FakeService:
         return self.bytes[cid]
 
 
-def main(data_dir: str) -> None:
-    """Serve a fake on `data_dir` until SIGTERM."""
+@contextmanager
+def serving(data_dir: Path) -> Iterator[FakeService]:
+    """A fake that serves `data_dir` from a thread of its own, for tests that wait on a subprocess."""
+    fake = FakeService(data_dir)
+    started: SimpleQueue[tuple[trio.lowlevel.TrioToken, trio.Event] | BaseException] = SimpleQueue()
 
     async def run() -> None:
         stop = trio.Event()
-        with trio.open_signal_receiver(signal.SIGTERM) as signals:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(
-                    partial(serve, FakeService(Path(data_dir)), Path(data_dir), stop, version="0.1.0", grace_s=0.2)
-                )
-                print("ready", flush=True)
-                await anext(signals)
-                stop.set()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(serve, fake, data_dir, stop, version="0.1.0", grace_s=0.2))
+            started.put((trio.lowlevel.current_trio_token(), stop))
+            await stop.wait()
 
-    trio.run(run)
+    def guarded() -> None:
+        try:
+            trio.run(run)
+        except BaseException as error:
+            started.put(error)
+            raise
 
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+    thread = threading.Thread(target=guarded)
+    thread.start()
+    outcome = started.get(timeout=60)
+    if isinstance(outcome, BaseException):
+        raise outcome
+    token, stop = outcome
+    try:
+        yield fake
+    finally:
+        token.run_sync_soon(stop.set)
+        thread.join(60)
+        assert not thread.is_alive(), "the server did not stop"

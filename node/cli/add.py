@@ -44,8 +44,12 @@ class Outcome:
 @click.option("--flow", metavar="F", default="default", show_default=True, help="The flow that wants them.")
 @click.option("--name", metavar="N", help="What to call it, where there is one input. Default: the file's name.")
 @click.option("--replicas", "factor", type=FACTOR, metavar="MIN:MAX", help="How many copies. Default: the flow's.")
-@click.option("--wait", type=click.IntRange(1), default=1, show_default=True, help="Peers that must hold it durably.")
-@click.option("--timeout", type=DURATION, default="60s", show_default=True, help="How long to wait for them.")
+@click.option(
+    "--wait", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Peers that must hold it durably."
+)
+@click.option(
+    "--timeout", type=DURATION, metavar="T", default="60s", show_default=True, help="How long to wait for them."
+)
 @click.option("--expires", type=DURATION, metavar="T", help="When the pin ends by itself, such as 30d.")
 @click.option("--recursive", "-r", is_flag=True, help="Add what is in directories, hidden files excepted.")
 @click.option("--original-only", is_flag=True, help="Make no smaller variants.")

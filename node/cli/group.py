@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 from node.cli.verb import VerbGroup
+from node.version import VERSION
 
 COMMANDS = {
     "init": "make a peer, and join a swarm with --join",
@@ -50,9 +51,7 @@ class Program(VerbGroup):
 
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        click.echo(f"pinakothek {version('pinakothek')}")
+        click.echo(f"pinakothek {VERSION}")
         context.exit()
 
 

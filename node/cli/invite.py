@@ -8,9 +8,17 @@ from node.cli.verb import DURATION, Verb, json_option, pass_session
 
 
 @click.command(cls=Verb)
-@click.option("--role", default="curator,keeper", show_default=True, help="curator, keeper or guest; comma-separated.")
-@click.option("--uses", type=click.IntRange(1), default=1, show_default=True, help="How many peers may use it.")
-@click.option("--expires", type=DURATION, default="7d", show_default=True, help="How long it can be used.")
+@click.option(
+    "--role",
+    metavar="R",
+    default="curator,keeper",
+    show_default=True,
+    help="curator, keeper or guest; comma-separated.",
+)
+@click.option(
+    "--uses", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="How many peers may use it."
+)
+@click.option("--expires", type=DURATION, metavar="T", default="7d", show_default=True, help="How long it can be used.")
 @json_option
 @pass_session
 def command(session: Session, role: str, uses: int, expires: float, as_json: bool) -> None:

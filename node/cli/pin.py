@@ -23,8 +23,12 @@ def command() -> None:
 @click.option("--flow", metavar="F", default="default", show_default=True, help="The flow that wants it.")
 @click.option("--replicas", "factor", type=FACTOR, metavar="MIN:MAX", help="How many copies it has.")
 @click.option("--expires", type=DURATION, metavar="T", help="When the pin ends by itself, such as 30d.")
-@click.option("--wait", type=click.IntRange(1), default=1, show_default=True, help="Peers that must hold it durably.")
-@click.option("--timeout", type=DURATION, default="60s", show_default=True, help="How long to wait for them.")
+@click.option(
+    "--wait", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Peers that must hold it durably."
+)
+@click.option(
+    "--timeout", type=DURATION, metavar="T", default="60s", show_default=True, help="How long to wait for them."
+)
 @click.option("--from", "sources", multiple=True, metavar="ADDR", help="A node that has it, /ip4/…/p2p/…; repeatable.")
 @json_option
 @pass_session

@@ -6,7 +6,7 @@ import click
 
 from node.cli.session import Session
 from node.cli.verb import Verb, json_option, pass_session
-from node.errors import DaemonNotRunning
+from node.errors import Failed
 
 
 @click.command(cls=Verb)
@@ -44,7 +44,7 @@ def command(
     }
     data_dir = session.data_dir
     if not (data_dir / "identity.key").exists():
-        raise DaemonNotRunning(f"{data_dir}: no peer here", hint="make it: pinakothek init")
+        raise Failed(f"{data_dir}: no peer here", hint="make it: pinakothek init")
     effective = load(data_dir, os.environ, flags)
     from node.daemon import run
 

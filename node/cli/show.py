@@ -51,7 +51,7 @@ def screen(image: dict[str, Any]) -> list[str]:
         ("why", image["reason"]),
     ]
     lines = [click.style(printable(image["name"]), bold=True), ""]
-    lines += [f"  {click.style(name.ljust(8), dim=True)} {printable(text)}" for name, text in shown if text]
+    lines += [f"  {click.style(name.ljust(9), dim=True)} {printable(text)}" for name, text in shown if text]
     lines += _section("held by", [_holder(holder) for holder in image["holders"]] or ["nobody"])
     lines += _section("files", [f"{f['name']:<14} {size_text(f['size_bytes']):>9}  {f['cid']}" for f in image["files"]])
     return lines

@@ -1,7 +1,7 @@
 """The control API as an ASGI application: the table of `routes`, a guard in front, one answer for every failure."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ import trio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,6 +20,7 @@ from node.control.openapi import NDJSON, document
 from node.control.queries import decode_body, decode_query
 from node.control.routes import ENDPOINTS, Asked, Endpoint, Form
 from node.control.sse import EventStream
+from node.control.streamed import Streamed, until_disconnect
 from node.errors import Failed, TimedOut, Usage
 from node.rows import Content, Page
 from node.service import Service
@@ -33,6 +34,8 @@ BODY_TIMEOUT_S = 30.0
 HOSTS = frozenset({"pinakothek", "localhost"})
 CLIENT_LEFT = 499
 """nginx's word for a client that closed before the answer; nobody reads it."""
+
+Served = Response | Streamed | EventStream
 
 
 def make_app(service: Service, version: str, stop: trio.Event) -> ASGIApp:
@@ -92,7 +95,7 @@ async def _unrouted(_: Request, error: Exception) -> Response:
 
 
 def _handler(endpoint: Endpoint, service: Service, stop: trio.Event) -> Callable[[Request], Any]:
-    async def handle(request: Request) -> Response | EventStream:
+    async def handle(request: Request) -> Served:
         try:
             asked = await _decoded(endpoint, request)
             if endpoint.form is Form.EVENTS:
@@ -145,18 +148,12 @@ async def _chunks(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
             return
 
 
-async def _while_wanted(request: Request, ask: Callable[[], Any]) -> Response:
+async def _while_wanted(request: Request, ask: Callable[[], Any]) -> Served:
     """Await `ask`, and cancel it should the client leave."""
-    response = Response(status_code=CLIENT_LEFT)
-
-    async def watch(scope: trio.CancelScope) -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        scope.cancel()
-
+    response: Served = Response(status_code=CLIENT_LEFT)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch, nursery.cancel_scope)
+        nursery.start_soon(until_disconnect, request.receive, nursery.cancel_scope)
         try:
             response = await ask()
         except Exception as error:  # noqa: BLE001 - carried out of the nursery, which would wrap it in a group
@@ -167,30 +164,33 @@ async def _while_wanted(request: Request, ask: Callable[[], Any]) -> Response:
     return response
 
 
-async def _ask(endpoint: Endpoint, service: Service, asked: Asked, request: Request) -> Response:
+async def _ask(endpoint: Endpoint, service: Service, asked: Asked, request: Request) -> Served:
     answer = await endpoint.call(service, asked)
     if isinstance(answer, tuple):
         answer = Page(rows=answer)
     if endpoint.form is Form.LISTING and NDJSON in request.headers.get("accept", ""):
-        return StreamingResponse(_all_pages(endpoint, service, asked, answer), media_type=NDJSON)
+        return Streamed(_all_pages(endpoint, service, asked, answer), {"content-type": NDJSON})
     return _answered(endpoint, answer)
 
 
-def _answered(endpoint: Endpoint, answer: Any) -> Response:
+def _answered(endpoint: Endpoint, answer: Any) -> Served:
     if endpoint.form is Form.BYTES:
         return Response(answer, media_type="application/vnd.ipld.raw")
     if isinstance(answer, Content):
         headers = {
+            "content-type": answer.media_type,
             "content-length": str(answer.size_bytes),
             "x-pinakothek-root": answer.root,
             "x-pinakothek-cid": answer.cid,
             "x-pinakothek-file": answer.name,
         }
-        return StreamingResponse(_all_chunks(answer), media_type=answer.media_type, headers=headers)
+        return Streamed(_all_chunks(answer), headers)
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
-async def _all_pages(endpoint: Endpoint, service: Service, asked: Asked, page: Page[Any]) -> AsyncIterator[bytes]:
+async def _all_pages(
+    endpoint: Endpoint, service: Service, asked: Asked, page: Page[Any]
+) -> AsyncGenerator[bytes, None]:
     """Every row of a listing, one object a line; a failure on the way is the last line, an `ErrorAnswer`."""
     encoder = msgspec.json.Encoder()
     while True:
@@ -205,7 +205,7 @@ async def _all_pages(endpoint: Endpoint, service: Service, asked: Asked, page: P
             return
 
 
-async def _all_chunks(content: Content) -> AsyncIterator[bytes]:
+async def _all_chunks(content: Content) -> AsyncGenerator[bytes, None]:
     async with aclosing(content.chunks) as chunks:  # type: ignore[type-var]
         async for chunk in chunks:
             yield chunk

@@ -28,8 +28,11 @@ def quote(text: str) -> str:
 
 def with_query(path: str, query: Mapping[str, object]) -> str:
     """`path` with those of `query` that are not None."""
-    words = {True: "true", False: "false"}
-    pairs = [f"{name}={quote(words.get(value, str(value)))}" for name, value in query.items() if value is not None]  # type: ignore[call-overload]
+    pairs = [
+        f"{name}={quote(str(value).lower() if isinstance(value, bool) else str(value))}"
+        for name, value in query.items()
+        if value is not None
+    ]
     return f"{path}?{'&'.join(pairs)}" if pairs else path
 
 

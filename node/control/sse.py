@@ -10,6 +10,7 @@ import msgspec
 import trio
 from starlette.types import Receive, Scope, Send
 
+from node.control.streamed import until_disconnect
 from node.rows import EventRow
 
 KEEP_ALIVE_S = 15.0
@@ -32,7 +33,7 @@ class EventStream:
         headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch, receive, nursery.cancel_scope)
+            nursery.start_soon(until_disconnect, receive, nursery.cancel_scope)
             nursery.start_soon(self._watch_stop, nursery.cancel_scope)
             nursery.start_soon(self._keep_alive, send)
             await self._write(send, b": events\n\n")
@@ -50,11 +51,6 @@ class EventStream:
         while True:
             await trio.sleep(KEEP_ALIVE_S)
             await self._write(send, b": still here\n\n")
-
-    async def _watch(self, receive: Receive, scope: trio.CancelScope) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        scope.cancel()
 
     async def _watch_stop(self, scope: trio.CancelScope) -> None:
         await self._stop.wait()

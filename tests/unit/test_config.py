@@ -1,0 +1,109 @@
+"""Settings: which source wins, that each is told, and that a wrong one is named with its value and the reason."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from node.config import initial_text, load
+from node.errors import Usage
+
+
+def write(home: Path, text: str) -> None:
+    (home / "config.toml").write_text(text)
+
+
+def source_of(home: Path, name: str, **given: object) -> str:
+    environ = given.get("environ", {})
+    flags = given.get("flags", {})
+    assert isinstance(environ, dict)
+    assert isinstance(flags, dict)
+    return next(s.source for s in load(home, environ, flags).settings if s.name == name)
+
+
+def test_a_peer_needs_no_settings(tmp_path: Path) -> None:
+    config = load(tmp_path, {}).config
+    assert config.gateway == ("127.0.0.1", 8480)
+    assert config.capacity_bytes is None
+    assert config.allow_backends is None
+    assert (config.suspect_after_s, config.repair_after_s) == (15.0, 300.0)
+
+
+def test_flags_win_over_variables_and_those_over_the_file(tmp_path: Path) -> None:
+    write(tmp_path, 'zone = "file"')
+    environ = {"PINAKOTHEK_ZONE": "variable"}
+    flags = {"zone": "flag"}
+    assert load(tmp_path, {}).config.zone == "file"
+    assert load(tmp_path, environ).config.zone == "variable"
+    assert load(tmp_path, environ, flags).config.zone == "flag"
+    assert source_of(tmp_path, "zone") == "config.toml"
+    assert source_of(tmp_path, "zone", environ=environ) == "PINAKOTHEK_ZONE"
+    assert source_of(tmp_path, "zone", environ=environ, flags=flags) == "--zone"
+    assert source_of(tmp_path, "name") == "default"
+
+
+def test_lists_come_as_arrays_or_with_commas(tmp_path: Path) -> None:
+    write(tmp_path, 'listen = ["/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/2"]')
+    assert load(tmp_path, {}).config.listen == ("/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/2")
+    environ = {"PINAKOTHEK_ALLOW_BACKENDS": "ipfs, s3"}
+    assert load(tmp_path, environ).config.allow_backends == frozenset({"ipfs", "s3"})
+
+
+@pytest.mark.parametrize(
+    ("text", "gateway"), [("off", None), ("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:80", ("::1", 80))]
+)
+def test_the_gateway(tmp_path: Path, text: str, gateway: tuple[str, int] | None) -> None:
+    assert load(tmp_path, {}, {"gateway": text}).config.gateway == gateway
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = 3", "config.toml: name: 3: expected text, got `int`"),
+        ('capacity = "10 potatoes"', "config.toml: capacity: 10 potatoes: expected a number and a unit"),
+        ('listen = ["nowhere"]', "config.toml: listen: nowhere: expected an address"),
+        ('log_level = "loud"', "config.toml: log_level: loud: expected one of debug"),
+        ('gateway = "8480"', "config.toml: gateway: 8480: expected HOST:PORT"),
+        ("repair_after = 0", "config.toml: repair_after: 0: expected more than 0 s"),
+        ('allow_backends = ["tape"]', "config.toml: allow_backends: tape: no backend is called tape"),
+        ('name = "a\\tb"', "config.toml: name: a\tb: expected at most 64 printable"),
+        ("x = = 3", "config.toml: invalid value (at line 1"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value_and_the_reason(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path, text)
+    with pytest.raises(Usage) as refused:
+        load(tmp_path, {})
+    assert message in refused.value.message
+
+
+def test_a_wrong_variable_and_a_wrong_flag_are_named_too(tmp_path: Path) -> None:
+    with pytest.raises(Usage, match=r"^PINAKOTHEK_CAPACITY: capacity: lots: expected"):
+        load(tmp_path, {"PINAKOTHEK_CAPACITY": "lots"})
+    with pytest.raises(Usage, match=r"^--gateway: gateway: here: expected"):
+        load(tmp_path, {}, {"gateway": "here"})
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    write(tmp_path, 'zoone = "x"')
+    with pytest.raises(Usage, match="zoone: no such setting") as refused:
+        load(tmp_path, {})
+    assert refused.value.hint == "did you mean zone?"
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b"name = \xff")
+    with pytest.raises(Usage, match=r"config\.toml"):
+        load(tmp_path, {})
+
+
+def test_what_init_writes_is_read_back(tmp_path: Path) -> None:
+    write(tmp_path, initial_text(name='ada "the first" \\', zone="berlin", capacity="1GiB"))
+    config = load(tmp_path, {}).config
+    assert (config.name, config.zone, config.capacity_bytes) == ('ada "the first" \\', "berlin", 1024**3)
+    write(tmp_path, initial_text(name="ada").replace("# ", "").replace("Settings", "#", 1))
+    assert load(tmp_path, {}).config.listen == load(tmp_path / "empty", {}).config.listen
+
+
+def test_values_can_be_shown_as_json(tmp_path: Path) -> None:
+    json.dumps([s.value for s in load(tmp_path, {}, {"listen": ("/ip4/127.0.0.1/tcp/0",)}).settings])
