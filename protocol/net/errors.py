@@ -29,10 +29,14 @@ class StreamEnded(NetError):
     """The stream was closed or reset before what was asked for had arrived or been taken."""
 
 
-class FrameTooLarge(NetError):
-    """A peer announced a frame above the limit, or a length that is no varint: hostile, costs the connection."""
+class BrokenProtocol(NetError):
+    """A peer sent what no honest peer sends. Where it leaves a stream handler it costs the connection."""
 
     retryable: ClassVar[bool] = False
+
+
+class FrameTooLarge(BrokenProtocol):
+    """A peer announced a frame above the limit, or a length that is no varint."""
 
 
 class MessageTooLarge(NetError):

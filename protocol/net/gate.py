@@ -17,7 +17,7 @@ from libp2p.identity.identify.identify import identify_handler_for
 from libp2p.protocol_muxer.multiselect import Multiselect
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 
-from protocol.net.errors import FrameTooLarge, NetError
+from protocol.net.errors import BrokenProtocol, NetError
 from protocol.net.limits import NEGOTIATION_S, HostLimits
 from protocol.net.scopes import shielded
 from protocol.net.sockets import cut
@@ -72,7 +72,7 @@ class Gate:
         self._inbound_streams[connection] = self._inbound_streams.get(connection, 0) + 1
         try:
             await self._serve(stream, member)
-        except FrameTooLarge:
+        except BrokenProtocol:
             raise
         except (BaseLibp2pError, NetError, EOFError, trio.TooSlowError, UnicodeDecodeError) as error:
             log.debug("a stream of %s ended: %r", connection.peer_id, error)

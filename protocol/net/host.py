@@ -83,8 +83,8 @@ class Host:
     def handle(self, protocol: str, handler: Handler) -> None:
         """Serve `protocol`: the handler gets the peer's id and the stream, which is closed when it returns.
 
-        A `NetError` that leaves the handler ends the stream; any other exception, `FrameTooLarge` included, is taken
-        for the peer's doing and costs it the connection.
+        A `NetError` that leaves the handler ends the stream; any other exception, `BrokenProtocol` included, is
+        taken for the peer's doing and costs it the connection.
         """
 
         async def serve(net_stream: Any) -> None:
@@ -191,6 +191,7 @@ class Host:
                     failed.append(error)
                 life.deadline = trio.current_time() + SHUTDOWN_S
                 await self.connections.cut_all()
+                await self.network.close()
         run_scope.cancel()
 
     @contextlib.asynccontextmanager

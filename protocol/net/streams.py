@@ -93,7 +93,7 @@ class Stream:
         """Write `body` with its length as a varint before it. Raises `MessageTooLarge` above `max_bytes`."""
         if max_bytes is not None and len(body) > max_bytes:
             raise MessageTooLarge(f"a frame of {len(body)} bytes, the limit is {max_bytes}")
-        await self.write(_varint(len(body)) + body)
+        await self.write(framed(body))
 
     async def close_write(self) -> None:
         """Say that nothing more will be written; reading goes on."""
@@ -141,10 +141,12 @@ class Stream:
             raise StreamEnded(f"the stream to {self.peer_id} ended: {type(error).__name__}") from error
 
 
-def _varint(value: int) -> bytes:
+def framed(body: bytes) -> bytes:
+    """`body` with its length as a varint before it."""
     out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    rest = len(body)
+    while rest >= 0x80:
+        out.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    out.append(rest)
+    return bytes(out) + body

@@ -29,6 +29,7 @@ async def watch(muxed: Any) -> None:
     while not muxed.event_shutting_down.is_set():
         with trio.move_on_after(PING_INTERVAL_S):
             await muxed.event_shutting_down.wait()
+        if muxed.event_shutting_down.is_set():
             return
         answered = muxed._ping_event = trio.Event()
         muxed._nursery.start_soon(_ping, muxed)

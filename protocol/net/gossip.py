@@ -1,0 +1,150 @@
+"""GossipSub among members: small signed announcements to everyone who listens to a topic.
+
+The author that a message arrives with is proven: Pubsub checks its signature before any validator sees it. Delivery is
+not promised; whoever needs a message to arrive compares states later. Own messages are not delivered to oneself.
+"""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import trio
+from libp2p.peer.id import ID
+from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, GossipSub
+from libp2p.pubsub.pubsub import Pubsub
+from libp2p.tools.anyio_service import background_trio_service
+
+from protocol.net.errors import MessageTooLarge, Unreachable
+from protocol.net.host import Host
+from protocol.net.limits import GOSSIP_MESSAGE_BYTES, SUBSCRIPTION_MESSAGES
+
+log = logging.getLogger("pinakothek.net.gossip")
+
+Validator = Callable[[str, bytes], bool]
+Message = tuple[str, bytes]
+
+DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 5, 12
+"""Source: GossipSub 1.0 specification, suggested D, D_low and D_high. Up to seven peers this is a full mesh."""
+
+LARGEST_RPC_BYTES = 1 << 20
+"""GossipSub's default; an RPC may bundle several messages."""
+
+
+class Gossip:
+    """The gossip of one host; make it before the host runs."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._topics: dict[str, _Topic] = {}
+        router = GossipSub(
+            [PROTOCOL_ID_V11, PROTOCOL_ID], degree=DEGREE, degree_low=DEGREE_LOW, degree_high=DEGREE_HIGH
+        )
+        self._pubsub = _Deliveries(host.libp2p, router, self._deliver)
+        self._router = router
+        self._running = False
+        host.add_service(self._service)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Messages lost per topic since the start because their reader was too slow."""
+        return {name: topic.dropped for name, topic in self._topics.items()}
+
+    def subscribe(self, topic: str, validator: Validator) -> "trio.MemoryReceiveChannel[Message]":
+        """Listen to a topic; each item is (author's peer id, bytes).
+
+        Args:
+            validator: called with author and bytes before a message is delivered or passed on; must be quick. False
+                drops the message; an exception counts as False and is logged.
+
+        Returns:
+            A channel that holds `SUBSCRIPTION_MESSAGES`; when it is full the oldest is dropped and counted.
+        """
+        if topic in self._topics:
+            raise ValueError(f"{topic} is subscribed to already")
+        entry = self._topics[topic] = _Topic(topic, validator)
+        self._pubsub.set_topic_validator(topic, self._accepts, False)
+        if self._running:
+            self._host.spawn(self._pubsub.subscribe, topic)
+        return entry.receive
+
+    async def publish(self, topic: str, body: bytes) -> None:
+        """Send to all members that listen to the topic, whether we do or not.
+
+        Raises:
+            MessageTooLarge: more than `GOSSIP_MESSAGE_BYTES`.
+            Unreachable: the host is not running.
+        """
+        if len(body) > GOSSIP_MESSAGE_BYTES:
+            raise MessageTooLarge(f"{len(body)} bytes of gossip, the limit is {GOSSIP_MESSAGE_BYTES}")
+        if not self._running:
+            raise Unreachable("this host is not running")
+        await self._pubsub.publish(topic, body)
+
+    def neighbours(self, topic: str) -> set[str]:
+        """Members known to listen to the topic."""
+        return {str(peer) for peer in self._pubsub.peer_topics.get(topic, ())}
+
+    @contextlib.asynccontextmanager
+    async def _service(self) -> AsyncIterator[None]:
+        async with background_trio_service(self._pubsub), background_trio_service(self._router):
+            await self._pubsub.wait_until_ready()
+            for topic in self._topics:
+                await self._pubsub.subscribe(topic)
+            self._running = True
+            try:
+                yield
+            finally:
+                self._running = False
+                self._pubsub.seen_messages._stop_event.set()
+
+    def _accepts(self, forwarder: ID, message: Any) -> bool:
+        author = str(ID(message.from_id))
+        if author == self._host.peer_id:
+            return str(forwarder) == author
+        if (
+            len(message.topicIDs) != 1
+            or len(message.data) > GOSSIP_MESSAGE_BYTES
+            or not self._host.gate.is_member(author)
+        ):
+            return False
+        topic = self._topics[message.topicIDs[0]]
+        try:
+            return topic.validator(author, message.data)
+        except Exception:
+            log.exception("the validator of %s failed on a message by %s", topic.name, author)
+            return False
+
+    def _deliver(self, message: Any) -> None:
+        author = str(ID(message.from_id))
+        if author != self._host.peer_id:
+            self._topics[message.topicIDs[0]].put((author, message.data))
+
+
+class _Topic:
+    def __init__(self, name: str, validator: Validator) -> None:
+        self.name = name
+        self.validator = validator
+        self.dropped = 0
+        self._send, self.receive = trio.open_memory_channel[Message](SUBSCRIPTION_MESSAGES)
+
+    def put(self, message: Message) -> None:
+        try:
+            self._send.send_nowait(message)
+        except trio.WouldBlock:
+            self.receive.receive_nowait()
+            self._send.send_nowait(message)
+            self.dropped += 1
+        except trio.BrokenResourceError:
+            self.dropped += 1
+
+
+class _Deliveries(Pubsub):
+    """Pubsub that hands what it accepted straight to us instead of into a queue that drops the newest."""
+
+    def __init__(self, host: Any, router: Any, deliver: Callable[[Any], None]) -> None:
+        super().__init__(host, router, strict_signing=True, max_inbound_rpc_size=LARGEST_RPC_BYTES)
+        self._deliver = deliver
+
+    def notify_subscriptions(self, publish_message: Any) -> None:
+        self._deliver(publish_message)
