@@ -5,6 +5,8 @@
    fsynced before it is sent; until it ends the owner neither releases nor deletes the root, wanted or not.
 3. With a proven lease from everyone it asked the asker releases, at once. A refusal, silence or a lease of its own
    that it grants meanwhile cancels the round.
+4. When a round is over the asker gives its leases back: they end before their time, so that an owner whose copy is
+   surplus as well need not wait. A lease is named by its nonce: giving back an old one cannot end a later one.
 
 Whatever the views that led here, `max` others have promised to keep the root at the moment a copy goes. Two peers that
 ask each other cannot both go on: the lower PeerId is granted and gives up nothing, the other's round is cancelled.
@@ -35,6 +37,7 @@ class Lease:
     """`owner` promises `to` that it keeps the root on this kind until `until_ms`.
 
     Attributes:
+        nonce: of the asker's round.
         max: the factor that the asker knew.
         until_ms: wall-clock milliseconds of the owner, so that the promise outlives a restart. Nobody else compares it
             with a clock.
@@ -44,12 +47,13 @@ class Lease:
     kind: str
     owner: str
     to: str
+    nonce: bytes
     max: int
     until_ms: int
 
     def to_bytes(self) -> bytes:
         """The lease for the disk; what is signed and sent has a form of its own."""
-        body = [self.root, self.kind, self.owner, self.to, self.max, self.until_ms]
+        body = [self.root, self.kind, self.owner, self.to, self.nonce, self.max, self.until_ms]
         raw: bytes = libipld.encode_dag_cbor(body)
         return raw
 
@@ -61,17 +65,18 @@ class Lease:
             ValueError: `raw` is nothing of the kind.
         """
         try:
-            root, kind, owner, to, max_copies, until_ms = libipld.decode_dag_cbor(raw)
+            root, kind, owner, to, nonce, max_copies, until_ms = libipld.decode_dag_cbor(raw)
         except (ValueError, TypeError) as error:
             raise ValueError(f"not a lease: {error}") from error
         texts, counts = (kind, owner, to), (max_copies, until_ms)
         if not (
             isinstance(root, bytes)
+            and isinstance(nonce, bytes)
             and all(isinstance(t, str) for t in texts)
             and all(isinstance(c, int) for c in counts)
         ):
             raise ValueError(f"not a lease: {raw.hex()}")
-        return cls(root=root, kind=kind, owner=owner, to=to, max=max_copies, until_ms=until_ms)
+        return cls(root=root, kind=kind, owner=owner, to=to, nonce=nonce, max=max_copies, until_ms=until_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +84,11 @@ class Granted:
     """The owner's yes. The lease is to be fsynced, then signed and sent.
 
     Attributes:
-        cancelled: nonces of this peer's own rounds that the grant ended.
+        cancelled: this peer's own round that the grant ended, if any.
     """
 
     lease: Lease
-    cancelled: tuple[bytes, ...] = ()
+    cancelled: "Cancel | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +108,17 @@ class Proceed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
-    """The round is over and nothing may be released."""
+    """The round is over and nothing may be released.
 
+    Attributes:
+        give_back: peers to tell that this nonce's lease is no longer needed.
+    """
+
+    root: bytes
+    kind: str
     nonce: bytes
     reason: str
+    give_back: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,10 +149,10 @@ class Leases:
 
     def __init__(self, me: str, granted: Iterable[Lease] = ()) -> None:
         self.me = me
-        self._granted: dict[tuple[bytes, str], dict[str, Lease]] = {}
+        self._granted: dict[tuple[bytes, str], dict[tuple[str, bytes], Lease]] = {}
         self._rounds: dict[bytes, ReleaseRound] = {}
         for lease in granted:
-            self._granted.setdefault((lease.root, lease.kind), {})[lease.to] = lease
+            self._granted.setdefault((lease.root, lease.kind), {})[lease.to, lease.nonce] = lease
 
     # the owner's side
 
@@ -151,6 +163,7 @@ class Leases:
         asker: str,
         wanted_max: int,
         *,
+        nonce: bytes,
         now_ms: int,
         complete: bool,
         known_max: int,
@@ -160,6 +173,7 @@ class Leases:
 
         Args:
             wanted_max: the factor that the asker knows.
+            nonce: of the asker's round; it names the lease.
             complete: whether every block is here, read and listed in this peer's holdings.
             known_max: the factor after the asker's pins were merged and fsynced; 0 where no pin wants the root.
             blocked: why this peer grants nothing at all (recovering, leaving), or "".
@@ -174,14 +188,19 @@ class Leases:
         if rival is not None and (rival.decided or asker not in rival.needed or asker > self.me):
             return Refused(reason="releasing", detail="this peer is letting the root go itself")
         held = self._live(root, kind, now_ms)
-        if asker not in held and len(held) >= MAX_LEASES_PER_ROOT:
+        if (asker, nonce) not in held and len(held) >= MAX_LEASES_PER_ROOT:
             return Refused(reason="too_many", detail=f"{len(held)} leases of the root are out already")
-        lease = Lease(root=root, kind=kind, owner=self.me, to=asker, max=wanted_max, until_ms=now_ms + LEASE_MS)
-        self._granted[root, kind] = {**held, asker: lease}
+        until_ms = now_ms + LEASE_MS
+        lease = Lease(root=root, kind=kind, owner=self.me, to=asker, nonce=nonce, max=wanted_max, until_ms=until_ms)
+        self._granted[root, kind] = {**held, (asker, nonce): lease}
         if rival is None:
             return Granted(lease=lease)
-        del self._rounds[rival.nonce]
-        return Granted(lease=lease, cancelled=(rival.nonce,))
+        return Granted(lease=lease, cancelled=self._end(rival, f"{asker} asked for the same root and goes first"))
+
+    def given_back(self, root: bytes, kind: str, asker: str, nonce: bytes) -> Lease | None:
+        """End a lease that `asker` no longer needs; returns it, so that it goes from disk as well."""
+        held = self._granted.get((root, kind), {})
+        return held.pop((asker, nonce), None)
 
     def bound(self, root: bytes, kind: str, now_ms: int) -> bool:
         """Whether a lease forbids this peer to release or delete the root, wanted or not."""
@@ -196,7 +215,7 @@ class Leases:
         ended = tuple(lease for lease in self.leases() if lease.until_ms <= now_ms)
         for lease in ended:
             held = self._granted[lease.root, lease.kind]
-            del held[lease.to]
+            del held[lease.to, lease.nonce]
             if not held:
                 del self._granted[lease.root, lease.kind]
         return ended
@@ -225,23 +244,32 @@ class Leases:
         self._rounds[nonce] = started
         return started
 
-    def granted(self, nonce: bytes, owner: str, *, proven: bool, now_ms: int) -> Proceed | Cancel | None:
-        """Take a lease in. `proven`: its audit proof over the nonce matched this peer's own bytes.
+    def granted(self, lease: Lease, *, proven: bool, now_ms: int) -> Proceed | Cancel | None:
+        """Take a lease in that its owner signed. `proven`: the audit proof with it matched this peer's own bytes.
 
-        Returns: None while others are still awaited, or where the round is over or never asked `owner`.
+        Returns: None while others are still awaited, or where the lease answers nothing that was asked.
         """
-        running = self._rounds.get(nonce)
-        if running is None or owner not in running.needed or running.decided:
+        running = self._rounds.get(lease.nonce)
+        if running is None:
+            return Cancel(
+                root=lease.root,
+                kind=lease.kind,
+                nonce=lease.nonce,
+                reason="the round is over",
+                give_back=frozenset({lease.owner}),
+            )
+        mine = (lease.root, lease.kind, lease.to) == (running.root, running.kind, self.me)
+        if running.decided or not mine or lease.owner not in running.needed:
             return None
         if not proven:
-            return self.cancel(nonce, f"{owner} did not prove that it holds the root")
+            return self.cancel(lease.nonce, f"{lease.owner} did not prove that it holds the root")
         if now_ms >= running.deadline_ms:
-            return self.cancel(nonce, "the answers came too late")
-        running.leased_by.add(owner)
+            return self.cancel(lease.nonce, "the answers came too late")
+        running.leased_by.add(lease.owner)
         if running.leased_by < running.needed:
             return None
         running.decided = True
-        return Proceed(nonce=nonce)
+        return Proceed(nonce=lease.nonce)
 
     def refused(self, nonce: bytes, owner: str, reason: str) -> Cancel | None:
         """Take a refusal, or a failed call, in: it ends the round."""
@@ -253,9 +281,7 @@ class Leases:
     def tick(self, now_ms: int) -> tuple[Cancel, ...]:
         """End the rounds that waited too long."""
         late = [one for one in self._rounds.values() if not one.decided and now_ms >= one.deadline_ms]
-        return tuple(
-            self.cancel(one.nonce, f"no answer from {', '.join(sorted(one.needed - one.leased_by))}") for one in late
-        )
+        return tuple(self._end(one, f"no answer from {', '.join(sorted(one.needed - one.leased_by))}") for one in late)
 
     def may_release_now(self, nonce: bytes, now_ms: int) -> bool:
         """Whether the round still stands; asked right before the store's transaction.
@@ -265,18 +291,24 @@ class Leases:
         running = self._rounds.get(nonce)
         return running is not None and running.decided and now_ms < running.deadline_ms
 
-    def finish(self, nonce: bytes) -> None:
-        """The release was carried out, or given up: the root may be asked for again."""
-        self._rounds.pop(nonce, None)
+    def finish(self, nonce: bytes) -> Cancel | None:
+        """The release was carried out, durably, or given up: the leases go back."""
+        return self.cancel(nonce, "finished")
 
-    def cancel(self, nonce: bytes, reason: str) -> Cancel:
-        """End a round; without effect on one that is over."""
-        self._rounds.pop(nonce, None)
-        return Cancel(nonce=nonce, reason=reason)
+    def cancel(self, nonce: bytes, reason: str) -> Cancel | None:
+        """End a round; None where it is over already."""
+        running = self._rounds.get(nonce)
+        return self._end(running, reason) if running else None
+
+    def _end(self, running: ReleaseRound, reason: str) -> Cancel:
+        del self._rounds[running.nonce]
+        return Cancel(
+            root=running.root, kind=running.kind, nonce=running.nonce, reason=reason, give_back=running.needed
+        )
 
     def _round_of(self, root: bytes, kind: str) -> ReleaseRound | None:
         return next((one for one in self._rounds.values() if one.root == root and one.kind == kind), None)
 
-    def _live(self, root: bytes, kind: str, now_ms: int) -> dict[str, Lease]:
+    def _live(self, root: bytes, kind: str, now_ms: int) -> dict[tuple[str, bytes], Lease]:
         held = self._granted.get((root, kind), {})
-        return {to: lease for to, lease in held.items() if lease.until_ms > now_ms}
+        return {name: lease for name, lease in held.items() if lease.until_ms > now_ms}

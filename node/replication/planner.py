@@ -13,7 +13,7 @@ from node.replication.links import bridge, lessors, sources
 from node.replication.moves import BAND_PERCENT, Balance, at_rest, balance_of, mover, spreader, store_key
 from node.replication.placement import Ranking
 from node.replication.view import ROOM_AGAIN_PERCENT, RootKey, SwarmView
-from node.replication.weighing import Roster, Standing, Weighed, weigh
+from node.replication.weighing import Roster, Standing, Weighed, barred, weigh
 
 
 class Urgency(IntEnum):
@@ -226,12 +226,7 @@ def _without_room(roster: Roster, one: Weighed) -> int:
     short = one.missing - len(one.fetchers)
     if short <= 0:
         return 0
-    barred = [
-        slot
-        for slot, placeable in enumerate(roster.placeable)
-        if placeable and slot not in one.owners and not roster.has_room(slot, one.root.size_bytes)
-    ]
-    return min(short, len(barred))
+    return min(short, len(barred(roster, one)))
 
 
 def _fetch(roster: Roster, one: Weighed, urgency: Urgency) -> Fetch:

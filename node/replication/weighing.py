@@ -198,3 +198,12 @@ def zone_use(roster: Roster, slots: Sequence[int]) -> dict[str, int]:
     for slot in slots:
         use[roster.zones[slot]] = use.get(roster.zones[slot], 0) + 1
     return use
+
+
+def barred(roster: Roster, one: Weighed) -> list[int]:
+    """Stores that placement would name for the root, had they room for it."""
+    return [
+        slot
+        for slot, placeable in enumerate(roster.placeable)
+        if placeable and slot not in one.owners and not roster.has_room(slot, one.root.size_bytes)
+    ]

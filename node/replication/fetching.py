@@ -1,0 +1,106 @@
+"""Fetch one DAG whole: what is missing of it comes over Bitswap, every block hashed, and is fsynced before it counts.
+
+Blocks that are here already are not fetched again. An interrupted fetch keeps what it has, owned by the fetch, and
+goes on from there the next time.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import trio
+
+from protocol.net.bitswap import Bitswap, Session
+from store.cid import inline_block
+from store.dag import check_codec, links
+from store.errors import BlockNotFound, DagTooLarge
+from store.store import Holding, Owner, Store
+
+FLUSH_BYTES = 8 << 20
+"""Fetched blocks are put into the store in groups of this size; smaller roots take one group commit in all."""
+MAX_BLOCKS = 1 << 20
+"""Of one root: a TiB in 1 MiB blocks."""
+
+Block = tuple[bytes, bytes]
+
+
+class Fetching:
+    """One fetch of one root. `received_bytes` and `bytes_here` grow while it runs."""
+
+    def __init__(self, store: Store, root: bytes, kind: str, limit_bytes: int) -> None:
+        self._store = store
+        self._root = root
+        self._kind = kind
+        self._limit_bytes = limit_bytes
+        self._owner = Owner("fetch", root)
+        self._sizes: dict[bytes, int] = {}
+        self._batch: list[Block] = []
+        self._batch_bytes = 0
+        self.size_bytes = 0
+
+    async def run(self, bitswap: Bitswap, sources: Sequence[str]) -> Holding:
+        """Fetch, verify, fsync and take hold.
+
+        Raises:
+            BlocksUnavailable: no source has what is missing; what came is kept for the next try.
+            StoreError: a block is malformed, the root exceeds its limit, or the disk refuses.
+        """
+        await trio.to_thread.run_sync(self._store.begin, self._owner)
+        async with bitswap.session(sources) as session:
+            await self._want(session, [self._root])
+            async for cid, block in session:
+                below = self._take(cid, block)
+                if below:
+                    await self._want(session, below)
+                if self._batch_bytes >= FLUSH_BYTES:
+                    await self._flush()
+        await self._flush()
+        hold = partial(
+            self._store.hold, self._root, kind=self._kind, blocks=list(self._sizes), size_bytes=self.size_bytes,
+            frm=self._owner,
+        )  # fmt: skip
+        return await trio.to_thread.run_sync(hold)
+
+    async def _want(self, session: Session, cids: Iterable[bytes]) -> None:
+        new = [cid for cid in dict.fromkeys(cids) if cid not in self._sizes]
+        if new:
+            missing = await trio.to_thread.run_sync(self._walk_what_is_here, new)
+            if missing:
+                await session.want(missing)
+
+    def _take(self, cid: bytes, block: bytes) -> list[bytes]:
+        """Count a block and return what it links to that was not seen yet."""
+        if cid not in self._sizes:
+            self._sizes[cid] = len(block)
+            self.size_bytes += len(block)
+            if self.size_bytes > self._limit_bytes or len(self._sizes) > MAX_BLOCKS:
+                raise DagTooLarge("bytes of a root", self.size_bytes, self._limit_bytes, self._root)
+            self._batch.append((cid, block))
+            self._batch_bytes += len(block)
+        return [below for below in dict.fromkeys(links(cid, block)) if below not in self._sizes]
+
+    def _walk_what_is_here(self, cids: list[bytes]) -> list[bytes]:
+        """Follow the blocks that this peer has already; the CIDs where that ends."""
+        missing: list[bytes] = []
+        waiting = list(reversed(cids))
+        while waiting:
+            cid = waiting.pop()
+            if cid in self._sizes:
+                continue
+            check_codec(cid)
+            block = inline_block(cid)  # an identity CID holds its bytes; no store keeps a block for it
+            if block is None:
+                try:
+                    block = self._store.get(cid)
+                except BlockNotFound:
+                    missing.append(cid)
+                    continue
+                self._sizes[cid] = len(block)
+                self.size_bytes += len(block)
+            waiting.extend(reversed(links(cid, block)))
+        return list(dict.fromkeys(missing))
+
+    async def _flush(self) -> None:
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        if batch:
+            put: Callable[[], int] = partial(self._store.put, batch, owner=self._owner, verified=True)
+            await trio.to_thread.run_sync(put)
