@@ -15,7 +15,7 @@ from protocol.errors import Reason, Refused
 from protocol.fields import Fields, present
 from protocol.identity import KeyPair, PeerId
 from protocol.limits import CERTIFICATE_USES, DIGEST_BYTES
-from protocol.signed import open_signed, sign_body
+from protocol.signed import open_kind, sign_body
 from protocol.stamp import Stamp
 
 
@@ -88,10 +88,8 @@ def open_certificate(raw: bytes) -> tuple[Certificate, PeerId]:
     Raises:
         Refused: the bytes are none, or the signature is wrong.
     """
-    opened = open_signed(raw, frozenset((Certificate.KIND,)))
-    if opened is None:
-        raise Refused(Reason.MALFORMED, "no certificate")
-    return Certificate.from_body(opened[1]), opened[2]
+    body, steward = open_kind(raw, Certificate.KIND)
+    return Certificate.from_body(body), steward
 
 
 def sign_redemption(certificate_raw: bytes, peer: PeerId, invite: KeyPair) -> bytes:
@@ -107,10 +105,7 @@ def open_chain(certificate_raw: bytes, redemption_raw: bytes) -> Chain:
         Refused: they do not.
     """
     certificate, steward = open_certificate(certificate_raw)
-    opened = open_signed(redemption_raw, frozenset((_REDEMPTION,)))
-    if opened is None:
-        raise Refused(Reason.MALFORMED, "no redemption")
-    _, body, author = opened
+    body, author = open_kind(redemption_raw, _REDEMPTION)
     fields = Fields(body, _REDEMPTION)
     certificate_hash = hashlib.sha256(certificate_raw).digest()
     if author != certificate.invite_key or fields.binary("certificate", DIGEST_BYTES, DIGEST_BYTES) != certificate_hash:

@@ -66,7 +66,8 @@ INVITE_ADDRS: Final = 8
 INVITE_CHARS: Final = 4096
 
 RECORDS_PER_BATCH: Final = 512
-HOLDINGS_PER_DELTA: Final = 2048
+HOLDINGS_PER_DELTA: Final = 200
+"""As many of the longest CIDs as fit a signed statement."""
 LEASE_PINS: Final = 64
 QUERY_ROWS: Final = 1000
 THUMB_BYTES: Final = 128 * 1024
@@ -96,6 +97,8 @@ AWAY_S_MAX: Final = 7 * 24 * 3600.0
 """Longest `away` others honour after the last beat: guess."""
 
 SYNC_BUCKETS: Final = 256
+SYNC_ENTRIES: Final = 4_000_000
+"""Records that one sync lists at most: 100 MB of keys, far beyond what a peer can hold."""
 SYNC_AFTER_S: Final = 60.0
 SYNC_EVERY_S: Final = 10.0
 LEASE_MS: Final = 3600_000

@@ -55,3 +55,15 @@ def open_signed(raw: bytes, known: Container[str]) -> tuple[str, Body, PeerId] |
     if not verify(author, CONTEXT + payload, signature):
         raise Refused(Reason.BAD_SIGNATURE, f"{kind} that {author} did not sign")
     return kind, body, author
+
+
+def open_kind(raw: bytes, kind: str) -> tuple[Body, PeerId]:
+    """Check a signed statement of the one kind that is expected; return its body and its author.
+
+    Raises:
+        Refused: it is of another kind, or `open_signed` refuses it.
+    """
+    opened = open_signed(raw, (kind,))
+    if opened is None:
+        raise Refused(Reason.MALFORMED, f"no {kind}")
+    return opened[1], opened[2]

@@ -1,0 +1,166 @@
+"""How holdings travel: signed deltas over gossip, and pages of one peer's whole set by request."""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from protocol.beat import COUNT_MAX, HoldingsSummary, open_beat
+from protocol.codec import Body, decode_map
+from protocol.errors import Reason, Refused
+from protocol.fields import Fields, present
+from protocol.identity import KeyPair, PeerId
+from protocol.limits import CID_BYTES, HOLDINGS_PER_DELTA, KIND_BYTES, PAGE_BYTES, RECORD_BYTES
+from protocol.signed import open_kind, sign_body
+
+
+class Element(NamedTuple):
+    """What a peer holds complete: a root, on a kind of store."""
+
+    root: bytes
+    kind: str
+
+
+class Change(NamedTuple):
+    """One step of a peer's holdings: it has taken (`held`) or let go a root on a kind."""
+
+    root: bytes
+    kind: str
+    held: bool
+
+
+def _element(entry: list[object], fields: Fields, name: str) -> Element:
+    root, kind = entry[:2] if len(entry) >= 2 else (None, None)
+    if type(root) is not bytes or not CID_BYTES[0] <= len(root) <= CID_BYTES[1]:
+        raise fields.refuse(name, "has an entry without a root")
+    if type(kind) is not str or not 0 < len(kind.encode()) <= KIND_BYTES:
+        raise fields.refuse(name, "has an entry without a kind")
+    return Element(root, kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldingsDelta:
+    """The last changes of the sender's holdings; each has raised `seq` by one, the last to `after.seq`.
+
+    Attributes:
+        after: the set once they are applied.
+        changes: in the order in which they happened.
+    """
+
+    KIND: ClassVar[str] = "holdings"
+
+    after: HoldingsSummary
+    changes: tuple[Change, ...]
+
+    @property
+    def first_seq(self) -> int:
+        """The `seq` of the set before the first change."""
+        return self.after.seq - len(self.changes)
+
+    def to_body(self) -> Body:
+        return {"after": self.after.to_body(), "changes": [list(change) for change in self.changes]}
+
+    @classmethod
+    def from_body(cls, body: Body) -> "HoldingsDelta":
+        """Read a delta; raises `Refused` for any field out of bounds."""
+        fields = Fields(body, cls.KIND)
+        after = HoldingsSummary.from_fields(fields.needed("after", fields.inner("after")))
+        changes = []
+        for entry in fields.list_of("changes", list, HOLDINGS_PER_DELTA):
+            element = _element(entry, fields, "changes")
+            if len(entry) != 3 or type(entry[2]) is not bool:
+                raise fields.refuse("changes", "has an entry that is neither taken nor let go")
+            changes.append(Change(element.root, element.kind, entry[2]))
+        if len(changes) > after.seq:
+            raise fields.refuse("changes", "are more than its seq")
+        return cls(after=after, changes=tuple(changes))
+
+
+def sign_delta(delta: HoldingsDelta, key: KeyPair) -> bytes:
+    """Return a delta's signed bytes; raises `Refused` where it is too long for one message."""
+    return sign_body(HoldingsDelta.KIND, delta.to_body(), key)
+
+
+def open_delta(raw: bytes) -> tuple[HoldingsDelta, PeerId]:
+    """Return a delta and its signer.
+
+    Raises:
+        Refused: the bytes are none, or the signature is wrong.
+    """
+    body, signer = open_kind(raw, HoldingsDelta.KIND)
+    return HoldingsDelta.from_body(body), signer
+
+
+def open_summary(raw: bytes) -> tuple[HoldingsSummary, PeerId]:
+    """Return what a signed heartbeat or delta says of its signer's holdings.
+
+    Raises:
+        Refused: the bytes are neither, or say nothing of holdings.
+    """
+    payload = Fields(decode_map(raw, max_bytes=RECORD_BYTES), "statement").binary("p", 1, RECORD_BYTES)
+    if decode_map(payload, max_bytes=RECORD_BYTES).get("k") == HoldingsDelta.KIND:
+        delta, signer = open_delta(raw)
+        return delta.after, signer
+    opened = open_beat(raw)
+    if opened.beat.holdings is None:
+        raise Refused(Reason.MALFORMED, "a heartbeat without holdings")
+    return opened.beat.holdings, opened.sender
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldingsAsk:
+    """Ask for one member's whole set as you know it, from `cursor` on (0 at first)."""
+
+    KIND: ClassVar[str] = "holdings_ask"
+
+    owner: PeerId
+    cursor: int = 0
+    at: tuple[int, int] | None = None
+
+    def to_body(self) -> Body:
+        return present(owner=self.owner, cursor=self.cursor, at=self.at)
+
+    @classmethod
+    def from_body(cls, body: Body) -> "HoldingsAsk":
+        fields = Fields(body, cls.KIND)
+        at = fields.list_of("at", int, 2)
+        if at and (len(at) != 2 or not all(0 <= number <= COUNT_MAX for number in at)):
+            raise fields.refuse("at", "is no epoch and seq")
+        return cls(
+            owner=fields.peer("owner"),
+            cursor=fields.integer("cursor", 0, COUNT_MAX),
+            at=(at[0], at[1]) if at else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldingsPage:
+    """A part of one member's set. The whole counts once it matches what its owner signed.
+
+    Attributes:
+        statement: the owner's signed heartbeat or delta that names the digest of the whole; None: not known here.
+        elements: in order of root and kind.
+        next_cursor: where to go on; None after the last page.
+    """
+
+    KIND: ClassVar[str] = "holdings_page"
+
+    statement: bytes | None = None
+    elements: tuple[Element, ...] = ()
+    next_cursor: int | None = None
+
+    def to_body(self) -> Body:
+        return present(
+            statement=self.statement,
+            elements=[list(element) for element in self.elements],
+            next_cursor=self.next_cursor,
+        )
+
+    @classmethod
+    def from_body(cls, body: Body) -> "HoldingsPage":
+        """Read a page; raises `Refused` for any field out of bounds."""
+        fields = Fields(body, cls.KIND)
+        entries = fields.list_of("elements", list, PAGE_BYTES // 8)
+        return cls(
+            statement=fields.binary_or_none("statement", 1, RECORD_BYTES),
+            elements=tuple(_element(entry, fields, "elements") for entry in entries),
+            next_cursor=fields.integer_or_none("next_cursor", 1, COUNT_MAX),
+        )
