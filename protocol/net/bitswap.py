@@ -175,6 +175,11 @@ class Bitswap:
             sent_bytes=sent_bytes,
         )
 
+    def waiting_wants(self, peer_id: str) -> int:
+        """How many blocks this peer waits for; never more than its ledger may hold."""
+        outbox = self._outboxes.get(peer_id)
+        return outbox.ledger.wants_count if outbox else 0
+
     def _forget(self, peer_id: str) -> None:
         """The peer's connection is gone, and with it what either side wanted of the other."""
         if outbox := self._outboxes.pop(peer_id, None):

@@ -194,3 +194,10 @@ async def send_raw(host: PipeHost, peer_id: str, body: bytes) -> PipeStream:
     stream = await host.open_stream(peer_id, ["/ipfs/bitswap/1.2.0"], 1)
     await stream.write(write_varint(len(body)) + body)
     return stream
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Poll on the test's virtual clock; fails after a virtual minute."""
+    with trio.fail_after(60):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.1)
