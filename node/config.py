@@ -47,23 +47,6 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InitOptions:
-    """What `init` was asked to make.
-
-    Attributes:
-        name, zone, capacity_bytes: None: not given.
-        joining: an invite will be redeemed next, so found no swarm; a directory left by an `init --join` that could
-            not reach anybody is then taken up again.
-    """
-
-    data_dir: Path
-    name: str | None
-    zone: str | None
-    capacity_bytes: int | None
-    joining: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One effective setting, as written, and its source: `default`, `config.toml`, a variable's name or a flag."""
 
@@ -230,17 +213,3 @@ def _nearest(name: str) -> str:
 
     close = difflib.get_close_matches(name, PARSERS, 1)
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(PARSERS)}"
-
-
-def initial_text(*, name: str, zone: str = "", capacity: str = "") -> str:
-    """The `config.toml` that `init` writes: what was given, the rest as comments with their defaults."""
-    given = {"name": name, "zone": zone, "capacity": capacity}
-    lines = [
-        "# Settings of this peer. PINAKOTHEK_* variables and flags come before this file: `pinakothek config show`."
-    ]
-    for setting, (_, default) in PARSERS.items():
-        value = given.get(setting) or default
-        shown = list(value) if setting in LISTS else value
-        mark = "" if given.get(setting) else "# "
-        lines.append(f"{mark}{setting} = {msgspec.json.encode(shown).decode()}")
-    return "\n".join(lines) + "\n"

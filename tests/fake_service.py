@@ -44,7 +44,12 @@ class FakeService:
         self.binned: list[rows.ImageRow] = []
         self.subscribers: list[trio.MemorySendChannel[rows.EventRow]] = []
         self.stuck = trio.Event()
+        self.is_stuck = threading.Event()
         self.abandoned = trio.Event()
+
+    def wait_until_stuck(self) -> None:
+        """For another thread: until a request waits for ever."""
+        assert self.is_stuck.wait(60)
 
     async def status(self) -> rows.Status:
         total = len(self.pinned)
@@ -144,7 +149,7 @@ class FakeService:
         return added
 
     async def images(self, query: service.ImageQuery) -> rows.Page[rows.ImageRow]:
-        found = [row for row in self.pinned if query.flow in (None, row.flow)]
+        found = sorted((r for r in self.pinned if query.flow in (None, r.flow)), key=lambda r: r.name)
         start = int(query.after or 0)
         end = start + query.limit
         return rows.Page(rows=tuple(found[start:end]), next=str(end) if end < len(found) else None)
@@ -238,6 +243,7 @@ class FakeService:
     async def pin_add(self, request: service.AddPin) -> rows.PinRow:
         if request.cid == "stuck":
             self.stuck.set()
+            self.is_stuck.set()
             try:
                 await trio.sleep_forever()
             finally:

@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def dispatch() -> int:
-    """Run what `sys.argv` says; every failure becomes a line on standard error and an exit code."""
+    """Do what `sys.argv` says; every failure becomes a line on standard error and an exit code."""
     import click
 
     from node.cli.group import program
@@ -37,10 +37,20 @@ def dispatch() -> int:
 
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    name = "pina" if os.path.basename(sys.argv[0]) == "pina" else "pinakothek"
+    if f"_{name.upper()}_COMPLETE" in os.environ:
+        program.main(prog_name=name)
     try:
-        return program.main(prog_name="pinakothek", standalone_mode=False, obj=Session()) or 0
+        # Not `program.main`: it turns a closed pipe and Ctrl-C into its own words and exit codes.
+        with program.make_context(name, sys.argv[1:], obj=Session()) as context:
+            return int(program.invoke(context) or 0)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except UserError as error:
         complain(error.message, error.hint, error.candidates)
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stderr.write(error.format_message() + "\n")
         return error.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "pinakothek"

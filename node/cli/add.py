@@ -89,7 +89,7 @@ def command(
     make_work = (lambda: cid_of_input) if cid_only else (lambda: _adder(session, options, name))
     known = None if recursive else len(paths)
     codes: list[int] = []
-    with progress("adding", known) as advance:
+    with progress("adding", known, quiet=sys.stdout.isatty()) as advance:
         for outcome in _outcomes(found, make_work):
             advance(1)
             codes.append(outcome.exit_code)

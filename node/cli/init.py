@@ -25,17 +25,10 @@ def command(
 
     Without --join it founds a swarm of its own. The recovery key is printed this once: keep it apart from the machine.
     """
-    from node.config import InitOptions
-    from node.setup import initialise
+    from node.setup import InitOptions, initialise
 
-    made = initialise(
-        InitOptions(data_dir=session.data_dir, name=name, zone=zone, capacity_bytes=capacity, joining=join is not None)
-    )
+    made = initialise(InitOptions(data_dir=session.data_dir, name=name, zone=zone, capacity_bytes=capacity, join=join))
     recovery_key = made.pop("recovery_key", None)
-    if join is not None:
-        from node.joining import join as redeem
-
-        redeem(session.data_dir, join)
     if as_json:
         emit({**made, "recovery_key": recovery_key} if recovery_key else made)
     else:

@@ -19,10 +19,10 @@ class Session:
     def data_dir(self) -> Path:
         """`--data-dir`, else the variable, else `pinakothek` in the user's data directory (XDG)."""
         chosen = self.chosen or os.environ.get(VARIABLE)
-        if chosen:
-            return Path(chosen).expanduser()
-        home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-        return Path(home) / "pinakothek"
+        if not chosen:
+            home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+            chosen = os.path.join(home, "pinakothek")
+        return Path(os.path.abspath(os.path.expanduser(chosen)))
 
     @property
     def control(self) -> Control:

@@ -28,7 +28,7 @@ def command(session: Session, as_json: bool) -> None:
 
 def health(status: dict[str, Any]) -> tuple[str, str]:
     """The one thing to know first: a colour, and a sentence."""
-    images, peers = status["images"], status["peers"]
+    images = status["images"]
     if images["lost"]:
         return "red", f"{plural(images['lost'], 'image')} lost: no live peer holds a copy"
     if status["alerts"]:
@@ -36,18 +36,25 @@ def health(status: dict[str, Any]) -> tuple[str, str]:
     if status["state"] != "active":
         return "yellow", f"this peer is {status['state']}"
     if images["below_min"]:
-        return "yellow", f"{plural(images['below_min'], 'image')} below the minimum of copies, under repair"
+        return "yellow", f"{plural(images['below_min'], 'image')} below the minimum of copies: {_remedy(status)}"
     if images["sought"]:
         return "yellow", f"{plural(images['sought'], 'image')} not found on any peer yet"
     if images["below_target"]:
-        known = peers["alive"] + peers["suspect"] + peers["down"]
-        why = "for want of peers" if peers["alive"] == known else "copies are being made"
-        return "green", f"all images safe, {images['below_target']:,} with fewer copies than wanted: {why}"
+        return "green", f"every image is safe, {images['below_target']:,} could have more copies: {_remedy(status)}"
     if not images["total"]:
-        return "green", "ready; no images yet"
-    if images["total"] == 1:
-        return "green", "the one image has all its copies"
-    return "green", f"all {images['total']:,} images have all their copies"
+        return "green", "ready, no images yet"
+    return "green", f"all copies are there: {plural(images['total'], 'image')}"
+
+
+def _remedy(status: dict[str, Any]) -> str:
+    """What a shortage of copies waits for."""
+    peers = status["peers"]
+    if peers["alive"] + peers["suspect"] + peers["down"] == 1:
+        return "this peer is alone, invite another"
+    if status["work"]["running"] or status["work"]["queued"]:
+        return "repair is running"
+    gone = peers["suspect"] + peers["down"]
+    return f"{plural(gone, 'peer')} gone" if gone else "waiting for peers with room"
 
 
 def screen(status: dict[str, Any]) -> list[str]:
@@ -56,7 +63,8 @@ def screen(status: dict[str, Any]) -> list[str]:
     mark = {"green": "●", "yellow": "▲", "red": "✖"}[colour]
     images, store = status["images"], status["store"]
     lines = [f"{click.style(mark, fg=colour)} {click.style(printable(sentence), bold=True)}"]
-    lines += [f"  {printable(alert['check'])}: {printable(alert['detail'])}" for alert in status["alerts"]]
+    told = 1 if status["alerts"] and not images["lost"] else 0
+    lines += [f"  {printable(alert['check'])}: {printable(alert['detail'])}" for alert in status["alerts"][told:]]
     about = [f"zone {status['zone']}"] if status["zone"] else []
     about += [status["state"], f"up {duration_text(status['uptime_s'])}", f"version {status['version']}"]
     used = store["used_bytes"] / store["capacity_bytes"] if store["capacity_bytes"] else 0.0

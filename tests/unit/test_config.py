@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from node.config import initial_text, load
+from node.config import load
 from node.errors import Usage
 
 
@@ -95,14 +95,6 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b"name = \xff")
     with pytest.raises(Usage, match=r"config\.toml"):
         load(tmp_path, {})
-
-
-def test_what_init_writes_is_read_back(tmp_path: Path) -> None:
-    write(tmp_path, initial_text(name='ada "the first" \\', zone="berlin", capacity="1GiB"))
-    config = load(tmp_path, {}).config
-    assert (config.name, config.zone, config.capacity_bytes) == ('ada "the first" \\', "berlin", 1024**3)
-    write(tmp_path, initial_text(name="ada").replace("# ", "").replace("Settings", "#", 1))
-    assert load(tmp_path, {}).config.listen == load(tmp_path / "empty", {}).config.listen
 
 
 def test_values_can_be_shown_as_json(tmp_path: Path) -> None:
