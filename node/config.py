@@ -78,7 +78,8 @@ class FileSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omi
     repair_after: str | int | float | None = None
 
 
-def _label(text: str) -> str:
+def parse_label(text: str) -> str:
+    """A peer's name or zone: short, and safe to print."""
     if len(text) > MAX_NAME_CHARS or not text.isprintable():
         raise Usage(f"expected at most {MAX_NAME_CHARS} printable characters")
     return text
@@ -127,8 +128,8 @@ def _duration(value: str | float) -> float:
 
 
 PARSERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
-    "name": (_label, ""),
-    "zone": (_label, ""),
+    "name": (parse_label, ""),
+    "zone": (parse_label, ""),
     "capacity": (lambda value: parse_size(str(value)) if value != "" else None, ""),
     "listen": (_listen, ("/ip4/0.0.0.0/tcp/4801",)),
     "gateway": (parse_gateway, DEFAULT_GATEWAY),

@@ -7,6 +7,7 @@ import click
 from node.cli.output import emit, say
 from node.cli.session import Session
 from node.cli.verb import SIZE, Verb, json_option, pass_session
+from node.errors import Usage
 
 
 @click.command(cls=Verb)
@@ -25,6 +26,13 @@ def command(
 
     Without --join it founds a swarm of its own. The recovery key is printed this once: keep it apart from the machine.
     """
+    from node.config import parse_label
+
+    for flag, text in (("--name", name), ("--zone", zone)):
+        try:
+            parse_label(text or "")
+        except Usage as error:
+            raise Usage(f"{flag}: {text}: {error.message}") from error
     from node.setup import InitOptions, initialise
 
     made = initialise(InitOptions(data_dir=session.data_dir, name=name, zone=zone, capacity_bytes=capacity, join=join))
