@@ -15,7 +15,7 @@ from libp2p.peer.id import ID
 from libp2p.rcmgr import Direction
 
 from protocol.net.gate import Gate
-from protocol.net.sockets import cut
+from protocol.net.sockets import alive, cut
 
 log = logging.getLogger("pinakothek.net.connections")
 
@@ -108,8 +108,7 @@ class Connections(INotifee):
         """Of no interest."""
 
     def _open(self, peer_id: str) -> list[Any]:
-        connections = self._network.get_connections(ID.from_base58(peer_id))
-        return [c for c in connections if not c.is_closed and not c.muxed_conn.event_shutting_down.is_set()]
+        return [c for c in self._network.get_connections(ID.from_base58(peer_id)) if alive(c)]
 
     def _order(self, connection: Any) -> tuple[bool, float]:
         dialled_by_us = connection.direction == Direction.OUTBOUND

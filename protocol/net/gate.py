@@ -20,7 +20,7 @@ from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicat
 from protocol.net.errors import BrokenProtocol, NetError
 from protocol.net.limits import NEGOTIATION_S, HostLimits
 from protocol.net.scopes import shielded
-from protocol.net.sockets import cut
+from protocol.net.sockets import alive, cut
 
 log = logging.getLogger("pinakothek.net.gate")
 
@@ -44,7 +44,8 @@ class Gate:
     def admit(self, connection: Any) -> None:
         """Called for each new connection: cut it, or another, where a peer or the strangers have too many."""
         peer = connection.muxed_conn.peer_id
-        mine = [c for c in self._host.get_network().get_connections(peer) if c is not connection]
+        everyone = [c for c in self._host.get_network().get_connections() if alive(c)]
+        mine = [c for c in everyone if c.muxed_conn.peer_id == peer and c is not connection]
         if self.is_member(str(peer)):
             if len(mine) >= self._limits.connections_per_member:
                 cut(mine[0].muxed_conn)
@@ -52,7 +53,7 @@ class Gate:
         if len(mine) >= self._limits.connections_per_stranger:
             cut(connection.muxed_conn)
             return
-        strangers = [c for c in self._host.get_network().get_connections() if not self.is_member(self._name(c))]
+        strangers = [c for c in everyone if not self.is_member(str(c.muxed_conn.peer_id))]
         if len(strangers) > self._limits.stranger_connections:
             oldest_first = sorted(strangers, key=lambda c: (len(c.muxed_conn.streams) > 0, c._created_at))
             cut(oldest_first[0].muxed_conn)
@@ -96,10 +97,6 @@ class Gate:
         mux = Multiselect(handlers)
         mux.add_handler(IDENTIFY, identify_handler_for(_StrangersView(self._host, mux)))
         return mux
-
-    @staticmethod
-    def _name(connection: Any) -> str:
-        return str(connection.muxed_conn.peer_id)
 
 
 class _StrangersView:

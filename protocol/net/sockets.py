@@ -23,3 +23,11 @@ def cut(muxed_conn: Any) -> None:
     stream = socket_stream(muxed_conn)
     if stream is not None:
         stream.socket.close()
+
+
+def alive(connection: Any) -> bool:
+    """Whether the connection can still carry a stream: neither closing, nor cut a moment ago."""
+    if connection.is_closed or connection.muxed_conn.event_shutting_down.is_set():
+        return False
+    stream = socket_stream(connection.muxed_conn)
+    return stream is None or stream.socket.fileno() != -1

@@ -1,0 +1,77 @@
+"""Each patch of libp2p is needed: without it the regression test of its defect fails.
+
+A test that passes with and without its patch guards nothing. Each is run in a process of its own, with one patch left out
+by the plugin `tests.net.without_patch`.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from protocol.net.patches import NAMES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+GUARDS = {
+    "noise_only": [
+        "test_impersonation.py::test_nobody_is_accepted_as_a_friend_over_plaintext",
+        "test_impersonation.py::test_nobody_is_reached_as_a_friend_over_plaintext",
+    ],
+    "inbound_slots": [
+        "test_connections.py::test_an_inbound_connection_leaves_no_task_behind",
+        "test_connections.py::test_260_inbound_connections_in_sequence_leave_nothing_behind",
+        "test_gate.py::test_silent_sockets_keep_no_member_out",
+    ],
+    "containment": [
+        "test_containment.py::test_an_exception_in_a_handler_costs_the_peer_its_connection",
+        "test_containment.py::test_garbage_on_gossip_costs_the_sender_its_connection[no-protobuf]",
+        "test_containment.py::test_garbage_on_gossip_costs_the_sender_its_connection[bad-key]",
+        "test_containment.py::test_random_bytes_on_every_protocol_and_on_the_bare_socket",
+    ],
+    "atomic_frames": ["test_muxer.py::test_a_write_cut_by_a_deadline_costs_no_connection"],
+    "stream_slots": ["test_muxer.py::test_an_abandoned_opening_gives_its_place_back"],
+    "half_open": [
+        "test_watchdog.py::test_a_frozen_peer_is_noticed",
+        "test_watchdog.py::test_a_frozen_peer_is_noticed_while_writes_to_it_are_stuck",
+    ],
+    "receive_window": ["test_muxer.py::test_sending_beyond_the_granted_window_costs_the_connection"],
+    "gossip_constants": [
+        "test_gossip_patches.py::test_a_burst_arrives_whole",
+        "test_gossip_patches.py::test_the_router_beats_every_second_and_keeps_nothing_for_ever",
+    ],
+    "window_updates": ["test_muxer.py::test_reading_bytes_one_by_one_sends_no_window_update_for_each"],
+    "pubsub_frames": ["test_gossip_patches.py::test_messages_are_read_from_a_buffer"],
+    "peer_records": ["test_gossip_patches.py::test_a_message_costs_one_signature_check"],
+    "standing": [
+        "test_gate.py::test_a_stranger_sees_only_what_is_open_to_strangers",
+        "test_gate.py::test_a_change_of_standing_closes_the_connection_and_counts_on_the_next",
+        "test_gate.py::test_one_stranger_has_few_connections_and_few_streams",
+    ],
+    "sequence_numbers": ["test_gossip_patches.py::test_messages_right_after_a_restart_are_new"],
+    "double_delivery": [
+        "test_gossip_patches.py::test_a_message_from_two_neighbours_is_delivered_once_while_a_validator_waits"
+    ],
+    "listen_ports": ["test_connections.py::test_a_port_in_use_is_refused_by_name"],
+}
+
+
+def test_every_patch_has_a_guard() -> None:
+    assert sorted(GUARDS) == sorted(NAMES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("patch", "guard"), [(patch, guard) for patch, guards in GUARDS.items() for guard in guards])
+def test_the_guard_fails_without_its_patch(patch: str, guard: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.net.without_patch", "--timeout=90", f"tests/net/{guard}"],
+        cwd=ROOT,
+        env={**os.environ, "PINAKOTHEK_TEST_WITHOUT_PATCH": patch},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "1 failed" in done.stdout
