@@ -116,7 +116,7 @@ class Bitswap:
         """Serve until cancelled; sessions work while this runs."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            inbox = Inbox(self._take, self._break_off)
+            inbox = Inbox(self._take, self._break_off, self._ask_again)
             for protocol in PROTOCOLS:
                 self._host.handle(protocol, inbox.read)
             self._host.on_disconnected.append(self._forget)
@@ -213,6 +213,11 @@ class Bitswap:
         elif outbox := self._outboxes.get(ask.peer):
             still = {cid for cid in ask.cids for session in self._sessions if session.owes(ask.peer, cid)}
             outbox.ask(Want(cid, cancel=True) for cid in ask.cids if cid not in still)
+
+    def _ask_again(self, peer_id: str) -> None:
+        if peer_id in self._outboxes:
+            for session in list(self._sessions):
+                session.ask_again(peer_id)
 
     def _drop_source(self, peer_id: str, reason: str) -> None:
         for session in list(self._sessions):

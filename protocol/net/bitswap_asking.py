@@ -7,10 +7,11 @@ so blocks are asked for outright (no HAVE round first), and a refusal or silence
   so they are taken to be as large as the largest lately.
 * Sources share the window in proportion to their measured speed. Once nothing is left to ask for, an idle source is
   also asked for what a slower one has owed longest, so that one slow peer does not hold up the end.
-* A source silent for `stall_timeout_s` is dropped, with its reason.
+* A source silent for half of `stall_timeout_s` is asked again, once, and after all of it dropped, with its reason.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -44,6 +45,7 @@ class Ask(NamedTuple):
 class _Source:
     in_flight: dict[bytes, float] = field(default_factory=dict)
     heard_s: float = 0.0
+    is_reminded: bool = False
     counted_from_s: float = 0.0
     bytes: float = 0.0
     seconds: float = 0.0
@@ -51,6 +53,10 @@ class _Source:
 
     def speed(self) -> float | None:
         return self.bytes / self.seconds if self.seconds > 0.05 else None
+
+    def hear(self, now_s: float) -> None:
+        self.heard_s = now_s
+        self.is_reminded = False
 
     def count(self, size_bytes: int, now_s: float) -> None:
         self.received_bytes += size_bytes
@@ -125,11 +131,9 @@ class Asking:
         """Whether `peer` was asked for the block and has not answered."""
         return peer in self._sources and cid in self._sources[peer].in_flight
 
-    def in_flight(self) -> Iterator[Ask]:
-        """What to take back when the session ends early."""
-        for peer, source in self._sources.items():
-            if source.in_flight:
-                yield Ask(peer, list(source.in_flight), cancel=True)
+    def in_flight(self) -> dict[str, list[bytes]]:
+        """What each source owes: to be taken back when the session ends early, asked again when a stream broke."""
+        return {peer: list(source.in_flight) for peer, source in self._sources.items() if source.in_flight}
 
     def want(self, cids: Iterable[bytes]) -> None:
         """Add blocks; those wanted already are ignored."""
@@ -167,7 +171,7 @@ class Asking:
             return
         for cid in cids:
             if source.in_flight.pop(cid, None) is not None:
-                source.heard_s = now_s
+                source.hear(now_s)
                 self._wanted[cid].refused.add(peer)
                 self._unask(cid, peer)
 
@@ -185,7 +189,7 @@ class Asking:
         self.held_bytes += size_bytes
         self._guess_bytes = max(size_bytes, LEAST_GUESS_BYTES, self._guess_bytes * GUESS_DECAY)
         if source := self._sources.get(peer):
-            source.heard_s = now_s
+            source.hear(now_s)
             source.count(size_bytes, now_s)
         for asked in wanted.asked:
             self._sources[asked].in_flight.pop(cid, None)
@@ -197,15 +201,17 @@ class Asking:
 
     def plan(self, now_s: float) -> list[Ask]:
         """Decide what to ask now; to be called after every change and twice a second."""
-        self._drop_silent(now_s)
-        asks: list[Ask] = []
+        asks = list(self._mind_silence(now_s))
         flying = sum(len(source.in_flight) for source in self._sources.values())
         room = self._most_in_flight() - flying
         if room > 0 and self._unasked:
-            for peer, depth in self._depths().items():
+            depths = self._depths()
+            scarce = len(self._unasked) / sum(depths.values())
+            for peer, depth in depths.items():
                 source = self._sources[peer]
                 spare = min(depth - len(source.in_flight), room)
                 if spare > 0 and spare * 4 >= depth:
+                    spare = min(spare, math.ceil(depth * scarce))
                     scan = SCAN_COUNT if flying else len(self._unasked)
                     if cids := self._pick(peer, spare, scan):
                         self._sent(source, peer, cids, now_s)
@@ -235,7 +241,8 @@ class Asking:
 
     def _sent(self, source: _Source, peer: str, cids: Iterable[bytes], now_s: float) -> None:
         if not source.in_flight:
-            source.heard_s = source.counted_from_s = now_s
+            source.hear(now_s)
+            source.counted_from_s = now_s
         for cid in cids:
             self._unasked.pop(cid, None)
             source.in_flight[cid] = now_s
@@ -257,14 +264,18 @@ class Asking:
                 self._sent(source, peer, cids, now_s)
                 yield Ask(peer, cids)
 
-    def _drop_silent(self, now_s: float) -> None:
+    def _mind_silence(self, now_s: float) -> Iterator[Ask]:
         if self._planned_s is not None and now_s - self._planned_s > OWN_PAUSE_S:
             for source in self._sources.values():
-                source.heard_s = now_s
+                source.hear(now_s)
         self._planned_s = now_s
         for peer, source in list(self._sources.items()):
-            if source.in_flight and now_s - source.heard_s > self._stall_timeout_s:
+            silent_s = now_s - source.heard_s if source.in_flight else 0
+            if silent_s > self._stall_timeout_s:
                 self.drop_source(peer, f"silent for {self._stall_timeout_s:g} s")
+            elif silent_s > self._stall_timeout_s / 2 and not source.is_reminded:
+                source.is_reminded = True
+                yield Ask(peer, list(source.in_flight))
 
     def _unask(self, cid: bytes, peer: str) -> None:
         wanted = self._wanted[cid]

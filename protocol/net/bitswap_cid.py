@@ -25,6 +25,8 @@ _HASHES: dict[int, Callable[[bytes], bytes]] = {
 }
 """By multicodec code. Identity is absent: such a CID holds its bytes and is never asked for."""
 
+_EMPTY_DIGESTS = {digest_of(b"") for digest_of in _HASHES.values()}
+
 
 class BadPrefix(ValueError):
     """A prefix or CID that is malformed, or names a hash we do not compute."""
@@ -84,3 +86,8 @@ def cid_from(prefix: bytes, block: bytes) -> bytes:
         raise BadPrefix(f"a digest of {length} bytes")
     multihash = prefix[hash_at:] + digest[:length]
     return multihash if version == 0 else prefix[:codec_at] + prefix[codec_at:hash_at] + multihash
+
+
+def is_empty_block(cid: bytes) -> bool:
+    """Whether the block is known without fetching it, because it has no bytes."""
+    return cid[-32:] in _EMPTY_DIGESTS or cid[-64:] in _EMPTY_DIGESTS

@@ -17,15 +17,18 @@ class Inbox:
     Args:
         on_message: takes a message of a peer, and may raise BadMessage. While it waits, that stream is not read.
         on_violation: is told, once, that a peer sent what no honest peer sends, and what it was.
+        on_broken: is told that a stream of a peer ended in the middle.
     """
 
     def __init__(
         self,
         on_message: Callable[[str, Message], Awaitable[None]],
         on_violation: Callable[[str, str], Awaitable[None]],
+        on_broken: Callable[[str], None],
     ) -> None:
         self._on_message = on_message
         self._on_violation = on_violation
+        self._on_broken = on_broken
         self._streams: Counter[str] = Counter()
 
     async def read(self, peer_id: str, stream: Stream) -> None:
@@ -41,6 +44,7 @@ class Inbox:
             await self._on_violation(peer_id, str(error))
         except NetError:
             await stream.reset()
+            self._on_broken(peer_id)
         else:
             await stream.close()
         finally:

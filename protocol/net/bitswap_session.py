@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 import trio
 
 from protocol.net.bitswap_asking import Ask, Asking
+from protocol.net.bitswap_cid import is_empty_block
 from protocol.net.errors import NetError
 
 BACKLOG_WINDOWS = 4
@@ -58,8 +59,14 @@ class Session:
         return self._asking.received_bytes
 
     async def want(self, cids: Iterable[bytes]) -> None:
-        """Fetch these too; those wanted already are ignored, those received before are fetched again."""
+        """Fetch these too; those wanted already are ignored, those received before are fetched again.
+
+        Source: Kubo 0.42 serves no empty block, not to another Kubo either (measured), so we make those ourselves.
+        """
+        cids = list(cids)
         self._asking.want(cids)
+        for cid in filter(is_empty_block, cids):
+            self.receive("", cid, b"")
         self.plan()
 
     def add_source(self, peer_id: str) -> None:
@@ -122,6 +129,11 @@ class Session:
             self._send(ask)
         self._changed.set()
 
+    def ask_again(self, peer_id: str) -> None:
+        """A stream of the peer broke, maybe with blocks on it: ask once more for all it owes."""
+        if cids := self._asking.in_flight().get(peer_id):
+            self._send(Ask(peer_id, cids))
+
     async def until_room(self) -> None:
         """Wait while too much has come in that the caller has not taken yet."""
         while self._asking.held_bytes > self._most_held_bytes:
@@ -129,8 +141,8 @@ class Session:
 
     def close(self) -> None:
         """Take back what is still asked for, and let go of what has come in."""
-        for cancel in self._asking.in_flight():
-            self._send(cancel)
+        for peer_id, cids in self._asking.in_flight().items():
+            self._send(Ask(peer_id, cids, cancel=True))
         for _, block in self._ready:
             self._asking.taken(len(block))
         self._ready.clear()

@@ -1,5 +1,6 @@
 """Whole engines against one another and against peers that misbehave, over pipes in one process."""
 
+import hashlib
 from collections.abc import Iterable
 
 import pytest
@@ -49,7 +50,7 @@ class Scripted:
 
 
 async def test_blocks_of_every_size_come_from_two_sources() -> None:
-    blocks = make_blocks(300, 1000) | make_blocks(5, 2 * MIB) | make_blocks(20, 200_000) | {raw_cid(b""): b""}
+    blocks = make_blocks(300, 1000) | make_blocks(5, 2 * MIB) | make_blocks(20, 200_000)
     async with pipe_net() as net:
         await net.peer("a", blocks)
         await net.peer("b", blocks)
@@ -60,6 +61,26 @@ async def test_blocks_of_every_size_come_from_two_sources() -> None:
         counts = peer.bitswap.counts()
         assert counts.received_blocks == len(blocks)
         assert counts.received_bytes == sum(map(len, blocks.values()))
+
+
+async def test_an_empty_block_needs_no_source() -> None:
+    blake2b = b"\x01\x55\xa0\xe4\x02\x20" + hashlib.blake2b(b"", digest_size=32).digest()
+    sha512 = b"\x01\x55\x13\x40" + hashlib.sha512(b"").digest()
+    async with pipe_net() as net:
+        peer = await net.peer("c")
+        async with peer.bitswap.session([]) as session:
+            wanted = [raw_cid(b""), blake2b, sha512]
+            assert await collect(session, [*wanted, *wanted]) == dict.fromkeys(wanted, b"")
+
+
+async def test_few_blocks_are_spread_over_all_sources() -> None:
+    blocks = make_blocks(6, 100_000)
+    async with pipe_net() as net:
+        sources = [await net.peer(name, blocks) for name in "abc"]
+        peer = await net.peer("d")
+        async with peer.bitswap.session(["a", "b", "c"]) as session:
+            assert await collect(session, blocks) == blocks
+        assert [source.loads_count for source in sources] == [2, 2, 2]
 
 
 async def test_a_caller_walks_a_dag_by_wanting_more_as_blocks_come() -> None:

@@ -52,8 +52,8 @@ class Run:
                     if one in queue:
                         queue.remove(one)
                 else:
-                    assert one not in queue, "asked twice of one source"
-                    queue.append(one)
+                    if one not in queue:
+                        queue.append(one)
 
     def tick(self) -> None:
         self.send(self.machine.plan(self.now_s))
@@ -164,6 +164,14 @@ def test_silence_drops_a_source_and_says_so() -> None:
     assert machine.missing() == [cid(1)]
     assert machine.reasons() == {"a": "silent for 5 s"}
     assert 5 <= run.now_s < 6
+
+
+def test_a_source_that_lost_a_want_is_asked_again() -> None:
+    machine = asking(stall_timeout_s=10)
+    machine.want([cid(1)])
+    machine.add_source("a", 0.0)
+    asks = [(tick, ask) for tick in range(10) for ask in machine.plan(float(tick))]
+    assert asks == [(0, Ask("a", [cid(1)])), (6, Ask("a", [cid(1)]))]
 
 
 def test_our_own_pause_is_nobody_elses_silence() -> None:
