@@ -164,3 +164,40 @@ class HoldingsPage:
             elements=tuple(_element(entry, fields, "elements") for entry in entries),
             next_cursor=fields.integer_or_none("next_cursor", 1, COUNT_MAX),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastHeardAsk:
+    """Before its first heartbeat after a start a peer asks what others have last heard of it."""
+
+    KIND: ClassVar[str] = "last_heard_ask"
+
+    def to_body(self) -> Body:
+        return {}
+
+    @classmethod
+    def from_body(cls, body: Body) -> "LastHeardAsk":
+        return cls()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastHeardAnswer:
+    """The last incarnation and (epoch, seq) known here of the asker; None where nothing is."""
+
+    KIND: ClassVar[str] = "last_heard"
+
+    incarnation: int | None = None
+    epoch: int | None = None
+    seq: int | None = None
+
+    def to_body(self) -> Body:
+        return present(incarnation=self.incarnation, epoch=self.epoch, seq=self.seq)
+
+    @classmethod
+    def from_body(cls, body: Body) -> "LastHeardAnswer":
+        fields = Fields(body, cls.KIND)
+        return cls(
+            incarnation=fields.integer_or_none("incarnation", 0, COUNT_MAX),
+            epoch=fields.integer_or_none("epoch", 0, COUNT_MAX),
+            seq=fields.integer_or_none("seq", 0, COUNT_MAX),
+        )

@@ -15,6 +15,8 @@ from protocol.holdings_messages import (
     HoldingsAsk,
     HoldingsDelta,
     HoldingsPage,
+    LastHeardAnswer,
+    LastHeardAsk,
     open_delta,
     open_summary,
     sign_delta,
@@ -74,6 +76,8 @@ __all__ = [
     "InfoAsk",
     "JoinAnswer",
     "JoinAsk",
+    "LastHeardAnswer",
+    "LastHeardAsk",
     "LeaseAnswer",
     "LeaseAsk",
     "LeaseReturn",
@@ -129,8 +133,8 @@ class Message(Protocol):
 
 M = TypeVar("M", bound=Message)
 
-SYNC_ASKS = (SyncCompare, SyncList, SyncWant, HoldingsAsk)
-SYNC_ANSWERS = (SyncBuckets, SyncListing, SyncRecords, HoldingsPage, NoAnswer)
+SYNC_ASKS = (SyncCompare, SyncList, SyncWant, HoldingsAsk, LastHeardAsk)
+SYNC_ANSWERS = (SyncBuckets, SyncListing, SyncRecords, HoldingsPage, LastHeardAnswer, NoAnswer)
 REPLICA_ASKS = (LeaseAsk, LeaseReturn, ReceiptAsk, DoubtNotice)
 QUERY_ASKS = (InfoAsk, RootAsk, ListAsk, CharterAsk, ThumbAsk)
 QUERY_ANSWERS = (InfoAnswer, StatAnswer, LocateAnswer, ListAnswer, CharterAnswer, ThumbAnswer, NoAnswer)
