@@ -1,0 +1,56 @@
+"""Everything that is made of one image: facts, fingerprints, variants, previews."""
+
+from base64 import b64encode
+from pathlib import Path
+
+from blake3 import blake3
+
+from store.images.animation import make_previews
+from store.images.decode import decode_still, open_image, read_original, rejecting
+from store.images.facts import IMAGE_JSON, RECIPE, RECIPE_ORIGINAL_ONLY, BuiltImage, ImageFacts
+from store.images.fingerprint import phash, thumbhash
+from store.images.limits import ImageLimits
+from store.images.sniff import HEAD_BYTES, sniff
+from store.images.variants import VARIANTS_PX, Source, make_variants, show
+
+_SMALL_PX = min(VARIANTS_PX.values())
+
+
+def build_image(path: Path, limits: ImageLimits, *, variants: bool = True) -> BuiltImage:
+    """Check an image and make its files. The same bytes give the same files, in every process.
+
+    Args:
+        path: a regular file; its name does not matter.
+        variants: make pictures too, not only `image.json`.
+
+    Raises:
+        ImageRejected: it cannot be read, is no image, is damaged or cut, or exceeds `limits`.
+    """
+    content = read_original(path, limits)
+    with rejecting(sniff(content[:HEAD_BYTES]), len(content), limits):
+        return _build(content, limits, variants)
+
+
+def _build(content: bytes, limits: ImageLimits, variants: bool) -> BuiltImage:
+    opened = open_image(content, limits)
+    largest_px = max(VARIANTS_PX.values()) if variants else _SMALL_PX
+    still = decode_still(opened, largest_px)
+    source = Source(still.orientation, still.profile)
+    small = show(still.image, source, largest_px, still.original_px)
+    files: dict[str, bytes] = {}
+    if variants:
+        files, small = make_variants(small)
+        if opened.frames > 1:
+            files |= make_previews(opened, source)
+    facts = ImageFacts(
+        media_type=opened.kind.media_type,
+        width_px=still.upright_px[0],
+        height_px=still.upright_px[1],
+        size_bytes=len(content),
+        frames=opened.frames,
+        blake3=blake3(content).hexdigest(),
+        phash=phash(small),
+        thumbhash=b64encode(thumbhash(small)).decode("ascii"),
+        recipe=RECIPE if variants else RECIPE_ORIGINAL_ONLY,
+    )
+    return BuiltImage(facts=facts, files=files | {IMAGE_JSON: facts.to_json()})
