@@ -245,7 +245,7 @@ def _fetch(roster: Roster, one: Weighed, urgency: Urgency) -> Fetch:
 def _why_fetch(roster: Roster, one: Weighed, urgency: Urgency) -> str:
     root = one.root
     factor = f"{root.min}:{root.max}"
-    bridged = "" if roster.mine in one.owners else ", as a bridge between holders and owners"
+    bridged = "" if roster.mine in one.fetchers else ", as a bridge between holders and owners"
     match urgency:
         case Urgency.SEEK:
             return "no peer holds it; this one is placed first and looks for it elsewhere"

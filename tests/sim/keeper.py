@@ -128,7 +128,8 @@ class Keeper:
     def _fetch(self, fetch: Fetch) -> None:
         turn = self.swarm.random.getrandbits(32)
         self.fetching[fetch.root] = turn
-        source = self.swarm.keepers[self.swarm.random.choice(fetch.sources[:2])]
+        best = self.swarm.random.random() < 0.8
+        source = self.swarm.keepers[fetch.sources[0] if best else self.swarm.random.choice(fetch.sources)]
 
         def arrived() -> None:
             if self.fetching.pop(fetch.root, None) == turn:
