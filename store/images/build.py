@@ -10,7 +10,6 @@ from store.images.decode import decode_still, open_image, read_original, rejecti
 from store.images.facts import IMAGE_JSON, RECIPE, RECIPE_ORIGINAL_ONLY, BuiltImage, ImageFacts
 from store.images.fingerprint import phash, thumbhash
 from store.images.limits import ImageLimits
-from store.images.sniff import HEAD_BYTES, sniff
 from store.images.variants import VARIANTS_PX, Source, make_variants, show
 
 _SMALL_PX = min(VARIANTS_PX.values())
@@ -26,9 +25,8 @@ def build_image(path: Path, limits: ImageLimits, *, variants: bool = True) -> Bu
     Raises:
         ImageRejected: it cannot be read, is no image, is damaged or cut, or exceeds `limits`.
     """
-    content = read_original(path, limits)
-    with rejecting(sniff(content[:HEAD_BYTES]), len(content), limits):
-        return _build(content, limits, variants)
+    with rejecting(path, limits):
+        return _build(read_original(path, limits), limits, variants)
 
 
 def _build(content: bytes, limits: ImageLimits, variants: bool) -> BuiltImage:

@@ -23,7 +23,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from store.errors import ImageRejected
 from store.images import containers, extras
-from store.images.limits import ImageLimits
+from store.images.limits import ImageLimits, too_much_memory
 from store.images.sniff import AVIF, GIF, HEAD_BYTES, HEIC, JPEG, PNG, SVG, TIFF, WEBP, Format, sniff
 
 # The pool runs one worker a core; more threads in each would only compete.
@@ -103,7 +103,7 @@ def read_original(path: Path, limits: ImageLimits) -> bytes:
 
 
 @contextmanager
-def rejecting(kind: Format, size_bytes: int, limits: ImageLimits) -> Iterator[None]:
+def rejecting(path: Path, limits: ImageLimits) -> Iterator[None]:
     """Turn whatever a decoder raises into ImageRejected: with hostile bytes any exception is to be expected."""
     try:
         with warnings.catch_warnings():
@@ -113,13 +113,12 @@ def rejecting(kind: Format, size_bytes: int, limits: ImageLimits) -> Iterator[No
     except ImageRejected:
         raise
     except MemoryError as error:
-        allowed = limits.address_space_bytes >> 20
-        raise ImageRejected(f"takes more memory to decode than the {allowed} MiB allowed") from error
+        raise too_much_memory(limits) from error
     except Exception as error:
         if "truncated" in str(error).lower() or isinstance(error, EOFError):
-            raise containers.truncated(size_bytes) from error
+            raise containers.truncated(path.stat().st_size) from error
         said = " ".join(str(error).split())[:120] or type(error).__name__
-        raise ImageRejected(f"damaged {kind.name}: {said}") from error
+        raise ImageRejected(f"damaged image: {said}") from error
 
 
 def open_image(content: bytes, limits: ImageLimits) -> Opened:

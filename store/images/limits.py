@@ -6,6 +6,8 @@ decoded, and `worker` puts the system's own limits under what a decoder does in 
 
 from dataclasses import dataclass
 
+from store.errors import ImageRejected
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLimits:
@@ -24,3 +26,8 @@ class ImageLimits:
     animation_px: int = 1 << 30
     address_space_bytes: int = 1 << 30
     cpu_s: int = 30
+
+
+def too_much_memory(limits: ImageLimits) -> ImageRejected:
+    """The reason for an image that cannot be decoded within `address_space_bytes`."""
+    return ImageRejected(f"takes more memory to decode than the {limits.address_space_bytes >> 20} MiB allowed")
