@@ -1,5 +1,7 @@
 """Leases: what an owner promises, what an asker needs, and that no interleaving lets too much go."""
 
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -149,21 +151,19 @@ def test_one_root_binds_an_owner_to_so_many() -> None:
     assert last.reason == "too_many"
 
 
-PEERS = "abcdef"
-steps = st.tuples(
-    st.sampled_from(["begin", "deliver", "drop", "crash", "release", "wait"]), st.integers(0, 999), st.integers(0, 999)
-)
+PEERS = "abcd"
+VERBS = ["begin"] * 4 + ["deliver"] * 12 + ["release"] * 2 + ["carry out"] + ["crash", "drop", "wait"]
 
 
-@settings(max_examples=150, deadline=None)
-@given(
-    copies=st.integers(1, 3), holders=st.sets(st.sampled_from(PEERS), min_size=1), script=st.lists(steps, max_size=120)
-)
-def test_no_interleaving_releases_below_max(copies: int, holders: set[str], script: list[tuple[str, int, int]]) -> None:
+@settings(max_examples=300, deadline=None)
+@given(copies=st.integers(1, 2), seed=st.integers(0, 1 << 32))
+def test_no_interleaving_releases_below_max(copies: int, seed: int) -> None:
     """Any peer may ask any others at any time, whatever it believes: invariant 1."""
-    swarm = Interleaving(copies, holders)
-    for verb, pick, detail in script:
-        swarm.step(verb, pick, detail)
+    random = Random(seed)
+    swarm = Interleaving(copies, set(PEERS))
+    for _ in range(100):
+        swarm.step(random.choice(VERBS), random.randrange(1000), random.randrange(1000))
+    assert len(swarm.holders) >= copies
 
 
 class Interleaving:
@@ -173,6 +173,7 @@ class Interleaving:
         self.copies, self.holders, self.now_ms, self.rounds = copies, set(holders), 0, 0
         self.machines = {name: Leases(name) for name in PEERS}
         self.ready: dict[bytes, str] = {}
+        self.under_way: list[tuple[bytes, str]] = []
         self.letters: list[tuple[str, str, bytes, Granted | Refused | Cancel | None]] = []
 
     def step(self, verb: str, pick: int, detail: int) -> None:
@@ -185,10 +186,15 @@ class Interleaving:
             self.letters.pop(pick % len(self.letters))
         elif verb == "crash":
             self.machines[name] = Leases(name, self.machines[name].leases())
+            self.under_way = [one for one in self.under_way if one[1] != name]
         elif verb == "release" and self.ready:
             self.release(*self.ready.popitem())
+        elif verb == "carry out" and self.under_way:
+            self.carry_out(*self.under_way.pop(0))
         elif verb == "wait":
-            self.now_ms += detail * 60
+            while self.under_way:  # a transaction takes no hour
+                self.carry_out(*self.under_way.pop(0))
+            self.now_ms += detail * 60 if pick % 2 else detail * 4000
             for who, machine in self.machines.items():
                 for late in machine.tick(self.now_ms):
                     self.give_back(who, late)
@@ -235,10 +241,18 @@ class Interleaving:
         self.letters += [(frm, owner, over.nonce, over) for owner in over.give_back]
 
     def release(self, nonce: bytes, name: str) -> None:
-        machine = self.machines[name]
-        if machine.may_release_now(nonce, self.now_ms):
-            self.holders.discard(name)
-            bound = [o for o in self.holders if self.machines[o].bound(ROOT, "ipfs", self.now_ms)]
-            assert len(bound) >= self.copies
-        if over := machine.finish(nonce):
+        """Ask once more, then hand the copy to the store's transaction: letters may arrive before that ends."""
+        if self.machines[name].may_release_now(nonce, self.now_ms):
+            self.under_way.append((nonce, name))
+        else:
+            self.finish(nonce, name)
+
+    def carry_out(self, nonce: bytes, name: str) -> None:
+        self.holders.discard(name)
+        bound = [o for o in self.holders if self.machines[o].bound(ROOT, "ipfs", self.now_ms)]
+        assert len(bound) >= self.copies
+        self.finish(nonce, name)
+
+    def finish(self, nonce: bytes, name: str) -> None:
+        if over := self.machines[name].finish(nonce):
             self.give_back(name, over)
