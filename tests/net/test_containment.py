@@ -7,6 +7,7 @@ import pytest
 import trio
 from libp2p.pubsub.pb import rpc_pb2
 
+from protocol.net.errors import NetError
 from protocol.net.gossip import Gossip
 from protocol.net.rpc import Rpc
 from protocol.net.streams import Stream, framed
@@ -117,5 +118,5 @@ async def attack_somehow(them: Trio, protocol: str, chance: random.Random) -> No
             stream = await them.attacker.open_stream(them.victim.peer_id, [protocol], 5)
             await stream.write(sent)
             await (stream.reset() if chance.random() < 0.5 else stream.close())
-        except Exception:
+        except NetError:
             await them.reconnect()

@@ -7,6 +7,7 @@ import trio
 from libp2p.crypto.ed25519 import Ed25519PublicKey
 from libp2p.network.stream.net_stream import NetStream
 from libp2p.pubsub.pb import rpc_pb2
+from trio.testing import wait_all_tasks_blocked
 
 from protocol.net.gossip import Gossip
 from tests.net.hosts import DEADLINE_S, connect_all, eventually, make_host, running
@@ -98,14 +99,14 @@ async def test_a_message_from_two_neighbours_is_delivered_once_while_a_validator
 
     async with running(pair.a), running(pair.b):
         await pair.connect()
-        pubsub = pair.receiver._pubsub
+        pubsub: Any = pair.receiver._pubsub
         message = await signed_message(pair)
         pubsub.set_topic_validator(TOPIC, slow, True)
         pubsub.notify_subscriptions = delivered.append
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pubsub.push_msg, pair.a.libp2p.get_id(), message)
             nursery.start_soon(pubsub.push_msg, make_host(3).libp2p.get_id(), message)
-            await trio.testing.wait_all_tasks_blocked()
+            await wait_all_tasks_blocked()
             go_on.set()
     assert delivered == [message]
 

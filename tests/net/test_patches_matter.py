@@ -55,6 +55,8 @@ GUARDS = {
         "test_gossip_patches.py::test_a_message_from_two_neighbours_is_delivered_once_while_a_validator_waits"
     ],
     "listen_ports": ["test_connections.py::test_a_port_in_use_is_refused_by_name"],
+    "raw_reads": ["test_connection_costs.py::test_the_length_of_a_message_is_not_read_on_its_own"],
+    "whole_frames": ["test_connection_costs.py::test_a_frame_does_not_spill_into_a_second_message"],
 }
 
 

@@ -22,6 +22,8 @@ NAMES = [
     "sequence_numbers",
     "double_delivery",
     "listen_ports",
+    "raw_reads",
+    "whole_frames",
 ]
 """In the order of application."""
 
