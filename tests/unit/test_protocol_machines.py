@@ -1,0 +1,358 @@
+"""Sync, holdings and membership, driven by hand on a clock of our own."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.author import Author
+from protocol.beat import Beat, HoldingsSummary, SignedBeat
+from protocol.clock_check import judge_clock
+from protocol.errors import Refused
+from protocol.founding import found_swarm
+from protocol.holdings import SNAPSHOT_AFTER_S, ElementSet, HoldingsBook
+from protocol.holdings_messages import Change, Element, HoldingsAsk
+from protocol.holdings_transfer import OwnHoldings, SnapshotAsker, page_of
+from protocol.identity import KeyPair, PeerId
+from protocol.limits import AHEAD_MS, HOLDINGS_PER_DELTA, PAGE_BYTES
+from protocol.membership import Froze, Membership, Restated, Seen
+from protocol.messages import SYNC_ANSWERS, SYNC_ASKS, read_message, write_message
+from protocol.records import Pin, Record, Signed, parse_record
+from protocol.recordset import RecordSet
+from protocol.roles import Standing
+from protocol.stamp import Stamp
+from protocol.sync import SyncAsker, SyncTrigger, answer_sync
+from protocol.sync_messages import SyncBuckets, SyncListing, SyncRecords
+
+FOUNDER, STEWARD, OTHER, THIRD = (KeyPair(bytes([n]) * 32) for n in range(1, 5))
+T0 = 1_800_000_000_000
+FOUNDING = found_swarm(FOUNDER.peer_id, STEWARD, OTHER.peer_id, name="test", now_ms=T0)
+AUTHOR = Author(FOUNDER)
+PINS = [
+    AUTHOR.write(Pin(id=n.to_bytes(16, "big"), flow="f", root=b"\x01\x55\x12\x20" + n.to_bytes(32, "big")), T0)
+    for n in range(60)
+]
+LATER = [AUTHOR.write(signed.record, T0 + 1000, after=signed.stamp) for signed in PINS]
+
+
+def records_of(*more: Signed[Record], founded: bool = True) -> RecordSet:
+    found = RecordSet(FOUNDING.swarm)
+    for signed in (*(FOUNDING.records if founded else ()), *more):
+        found.merge(signed, T0 + 1000)
+    return found
+
+
+def pull(source: RecordSet, to: RecordSet) -> int:
+    """Let `to` catch up with `source` over bytes; return the records that came."""
+    asker, came = SyncAsker(to), 0
+    ask = asker.first()
+    while ask is not None:
+        heard = read_message(write_message(ask), SYNC_ASKS)
+        raw = write_message(answer_sync(source, heard))
+        assert len(raw) <= PAGE_BYTES
+        step = asker.handle(read_message(raw, SYNC_ANSWERS))
+        for record in step.records:
+            signed = parse_record(record)
+            assert signed is not None
+            to.merge(signed, T0 + 1000)
+            came += 1
+        ask = step.ask
+    return came
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sets(st.integers(0, 59)), st.sets(st.integers(0, 59)), st.sets(st.integers(0, 59)), st.sets(st.integers(0, 59))
+)
+def test_two_peers_that_pull_from_each_other_agree(a: set[int], b: set[int], c: set[int], d: set[int]) -> None:
+    one = records_of(*(PINS[n] for n in a), *(LATER[n] for n in b))
+    other = records_of(*(PINS[n] for n in c), *(LATER[n] for n in d))
+    pull(one, other)
+    pull(other, one)
+    assert one.digest == other.digest
+    assert pull(one, other) == 0
+    assert one.digest == records_of(*(PINS[n] for n in a | c), *(LATER[n] for n in b | d)).digest
+
+
+def test_a_newcomer_gets_roles_before_what_needs_them() -> None:
+    newcomer = RecordSet(FOUNDING.swarm)
+    assert pull(records_of(*PINS), newcomer) == 2 + len(PINS)
+    assert newcomer.pin_count == len(PINS)
+
+
+def test_a_sync_of_many_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("protocol.sync.ENTRIES_PER_PAGE", 3)
+    monkeypatch.setattr("protocol.sync.KEYS_PER_WANT", 7)
+    monkeypatch.setattr("protocol.sync.PAGE_BYTES", 2000)
+    full, newcomer = records_of(*PINS), RecordSet(FOUNDING.swarm)
+    pull(full, newcomer)
+    assert newcomer.digest == full.digest
+
+
+def test_a_lying_answerer_is_refused() -> None:
+    asker = SyncAsker(records_of())
+    asker.first()
+    with pytest.raises(Refused):
+        asker.handle(SyncRecords(taken=1, records=()))
+    asker.handle(SyncBuckets(buckets=bytes(range(256))))
+    with pytest.raises(Refused):
+        asker.handle(SyncListing(entries=b"", complete=False))
+    with pytest.raises(Refused):
+        asker.handle(SyncListing(entries=2 * (PINS[0].key + bytes(8)), complete=False))
+
+
+def test_when_a_sync_starts() -> None:
+    trigger = SyncTrigger(after_s=60, every_s=10)
+    everyone = frozenset({"a", "b"})
+    trigger.on_beat("a", b"x", b"y", 0)
+    trigger.on_beat("b", b"y", b"y", 0)
+    assert trigger.candidates(everyone, 5) == ()
+    trigger.on_beat("a", b"x2", b"y", 5)
+    assert trigger.candidates(everyone, 59) == ()
+    assert trigger.candidates(everyone, 60) == ("a",)
+    trigger.on_beat("a", b"x2", b"y", 10)
+    assert trigger.candidates(everyone, 10) == ("a",)
+    assert trigger.candidates(frozenset({"b"}), 10) == ()
+    trigger.started(10)
+    assert trigger.candidates(everyone, 19) == ()
+    assert trigger.candidates(everyone, 20) == ("a",)
+    trigger.finished("a")
+    assert trigger.candidates(everyone, 30) == ()
+    trigger.ask_anyone()
+    assert trigger.candidates(everyone, 30) == ("a", "b")
+
+
+# -- holdings -------------------------------------------------------------------------------------------------------
+
+
+def element(n: int) -> Element:
+    return Element(b"\x01\x55\x12\x20" + n.to_bytes(32, "big"), "ipfs")
+
+
+OWNER = PeerId("owner")
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 5), max_size=30), st.data())
+def test_holdings_follow_their_owner_whatever_gossip_does(steps: list[int], data: st.DataObject) -> None:
+    own, book, deltas = OwnHoldings(1, 0, ()), HoldingsBook(), []
+    for n in steps:
+        held = element(n) not in own.elements
+        own.change(Change(*element(n), held), epoch=1, seq=own.seq + 1)
+        if data.draw(st.booleans()):
+            deltas += own.take_deltas()
+    deltas += own.take_deltas()
+    for delta in data.draw(st.permutations(deltas + deltas[:2])):
+        if data.draw(st.integers(0, 3)):
+            book.on_delta(OWNER, delta, 0)
+    book.on_summary(OWNER, own.summary, 0)
+    if book.lagging(SNAPSHOT_AFTER_S):
+        book.on_snapshot(OWNER, own.summary, own.elements, 10)
+    assert book.of(OWNER).held.elements == own.elements
+    assert not book.of(OWNER).cloned
+    assert book.lagging(1000) == ()
+    for n in range(6):
+        assert (OWNER in book.holders(*element(n))) == (element(n) in own.elements)
+    assert set(book.elements()) == own.elements
+
+
+def test_many_changes_make_deltas_that_fit() -> None:
+    own, book = OwnHoldings(1, 0, ()), HoldingsBook()
+    for n in range(2 * HOLDINGS_PER_DELTA + 5):
+        own.change(Change(*element(n), True), epoch=1, seq=n + 1)
+    deltas = own.take_deltas()
+    assert [len(delta.changes) for delta in deltas] == [HOLDINGS_PER_DELTA, HOLDINGS_PER_DELTA, 5]
+    assert len(book.on_delta(OWNER, deltas[0], 0)) == HOLDINGS_PER_DELTA
+    for delta in deltas:
+        book.on_delta(OWNER, delta, 0)
+    assert book.of(OWNER).known == own.summary
+
+
+def test_a_set_that_its_owner_did_not_sign_does_not_count() -> None:
+    book = HoldingsBook()
+    summary = ElementSet([element(1)]).summary(2, 7)
+    book.on_summary(OWNER, summary, 0)
+    assert book.lagging(SNAPSHOT_AFTER_S - 0.1) == ()
+    assert book.lagging(SNAPSHOT_AFTER_S) == (OWNER,)
+    for wrong in ([], [element(2)], [element(1), element(2)]):
+        with pytest.raises(Refused):
+            book.on_snapshot(OWNER, summary, wrong, 5)
+    assert book.holders(*element(2)) == frozenset()
+    assert book.on_snapshot(OWNER, summary, [element(1)], 5) == {element(1).root}
+    with pytest.raises(Refused):
+        book.on_snapshot(OWNER, ElementSet().summary(1, 99), [], 5)
+    assert book.holders(*element(1)) == {OWNER}
+
+
+def test_a_delta_that_does_not_lead_to_its_digest_changes_nothing() -> None:
+    own, book = OwnHoldings(1, 0, ()), HoldingsBook()
+    own.change(Change(*element(1), True), epoch=1, seq=1)
+    (delta,) = own.take_deltas()
+    lie = type(delta)(after=delta.after, changes=(Change(*element(2), True),))
+    assert book.on_delta(OWNER, lie, 0) == frozenset()
+    assert book.holders(*element(2)) == frozenset()
+    assert book.lagging(SNAPSHOT_AFTER_S) == (OWNER,)
+
+
+def test_a_copied_identity_shows_until_a_higher_epoch() -> None:
+    book = HoldingsBook()
+    held, other = ElementSet([element(1)]), ElementSet([element(2)])
+    book.on_summary(OWNER, held.summary(1, 5), 0)
+    book.on_snapshot(OWNER, held.summary(1, 5), held.elements, 0)
+    assert book.on_summary(OWNER, other.summary(1, 5), 0) == {element(1).root}
+    assert book.of(OWNER).cloned
+    book.on_summary(OWNER, held.summary(1, 6), 0)
+    assert book.of(OWNER).cloned
+    assert book.on_summary(OWNER, held.summary(2, 0), 0) == {element(1).root}
+    assert not book.of(OWNER).cloned
+
+
+def test_a_set_in_pages() -> None:
+    elements = sorted(element(n) for n in range(12_000))
+    asker, pages = SnapshotAsker(OTHER.peer_id), 0
+    ask: HoldingsAsk | None = asker.first()
+    while ask is not None:
+        page = page_of(elements, b"signed", ask)
+        raw = write_message(page)
+        assert len(raw) <= PAGE_BYTES
+        assert read_message(raw, SYNC_ANSWERS) == page
+        ask = asker.handle(page)
+        pages += 1
+    assert asker.elements == elements
+    assert pages > 2
+
+
+# -- membership -----------------------------------------------------------------------------------------------------
+
+MEMBER = Standing(roles=("keeper",), since=Stamp(1, 0), left=False, expelled=False)
+ME, A, B = FOUNDER.peer_id, OTHER.peer_id, THIRD.peer_id
+
+
+def beat(peer: PeerId, seq: int, incarnation: int = 1, **fields: object) -> SignedBeat:
+    values: dict[str, object] = {
+        "clock_ms": T0,
+        "name": "n",
+        "capacity_bytes": 1,
+        "used_bytes": 0,
+        "records_digest": bytes(32),
+        "holdings": HoldingsSummary(epoch=1, seq=0, count=0, digest=bytes(32)),
+        "version": "1",
+        **fields,
+    }
+    return SignedBeat(beat=Beat(incarnation=incarnation, seq=seq, **values), sender=peer, raw=b"")  # type: ignore[arg-type]
+
+
+def watch(*peers: PeerId) -> Membership:
+    members = Membership(ME, 0.0)
+    members.set_standings(dict.fromkeys((ME, *peers), MEMBER), 0.0)
+    return members
+
+
+def run(members: Membership, start_s: int, end_s: int, **beating: int) -> list[object]:
+    """Tick every second and let peers beat every five; return what happened."""
+    events: list[object] = []
+    for now_s in range(start_s, end_s):
+        events += [(now_s, event) for event in members.tick(float(now_s))]
+        for peer, since in beating.items():
+            if now_s % 5 == 0:
+                signed = beat(PeerId(peer), now_s - since + 1)
+                events += [(now_s, event) for event in members.on_beat(signed, float(now_s), T0)]
+    return events
+
+
+def states(events: list[object]) -> list[tuple[int, str]]:
+    return [(now_s, event.sees) for now_s, event in events if isinstance(event, Seen)]  # type: ignore[misc]
+
+
+def test_silence_makes_suspect_then_down_and_a_beat_makes_alive() -> None:
+    members = watch(A)
+    assert states(run(members, 0, 21, **{A: 0})) == [(0, "alive")]
+    assert states(run(members, 21, 400)) == [(35, "suspect"), (320, "down")]
+    assert states(run(members, 400, 402, **{A: 0})) == [(400, "alive")]
+
+
+def test_a_beat_that_is_not_new_does_not_count() -> None:
+    members = watch(A)
+    assert members.on_beat(beat(A, 5, incarnation=2), 1, T0)
+    for stale in (beat(A, 5, incarnation=2), beat(A, 4, incarnation=2), beat(A, 99, incarnation=1), beat(B, 1)):
+        assert not members.is_new(stale)
+        assert members.on_beat(stale, 2, T0) == ()
+    assert members.get(A).heard_s == 1  # type: ignore[union-attr]
+    again = Membership(ME, 0.0, heard=members.orders())
+    again.set_standings({A: MEMBER}, 0.0)
+    assert not again.is_new(beat(A, 5, incarnation=2))
+    assert again.is_new(beat(A, 0, incarnation=3))
+
+
+def test_our_own_freeze_is_nobodys_silence() -> None:
+    members = watch(A)
+    run(members, 0, 21, **{A: 0})
+    assert members.may_plan(20)
+    events = members.tick(500.0)
+    assert events == (Froze(stood_s=480.0),)
+    assert not members.may_plan(514.0)
+    assert members.may_plan(515.0)
+    assert states(run(members, 501, 520)) == [(515, "suspect")]
+
+
+def test_a_peer_that_is_away_is_not_down_before_it_said() -> None:
+    members = watch(A)
+    members.tick(0)
+    members.on_beat(beat(A, 1, state="away", away_until_ms=T0 + 600_000), 0, T0)
+    run(members, 1, 599)
+    assert members.get(A).state(599) == "away"  # type: ignore[union-attr]
+    assert members.get(A).sees == "suspect"  # type: ignore[union-attr]
+    assert states(run(members, 599, 1000)) == [(900, "down")]
+
+
+def test_own_words_show_and_recovering_lasts_a_day() -> None:
+    members = watch(A, B)
+    members.on_beat(beat(A, 1, state="draining"), 0, T0)
+    members.on_beat(beat(B, 1, state="recovering", holdings=None), 0, T0)
+    a, b = members.get(A), members.get(B)
+    assert a is not None
+    assert b is not None
+    assert (a.state(1), b.state(1)) == ("draining", "recovering")
+    assert b.state(24 * 3600.0) == "down"
+    members.on_beat(beat(B, 2), 1, T0)
+    assert b.state(24 * 3600.0) == "alive"
+
+
+def test_those_who_leave_and_those_expelled() -> None:
+    members = watch(A, B)
+    members.on_beat(beat(A, 1), 0, T0)
+    left = Standing(roles=("keeper",), since=Stamp(1, 0), left=True, expelled=False)
+    expelled = Standing(roles=(), since=Stamp(1, 0), left=False, expelled=True)
+    events = members.set_standings({ME: MEMBER, A: left, B: expelled}, 1)
+    assert [(e.peer, e.sees) for e in events if isinstance(e, Seen)] == [(A, "left"), (B, "expelled")]
+    assert not members.is_new(beat(A, 2))
+    assert members.set_standings({ME: MEMBER}, 2) == ()
+    assert members.get(A) is None
+
+
+def test_large_swarms_beat_less_often_and_wait_longer() -> None:
+    members = Membership(ME, 0.0)
+    assert (members.beat_interval_s, members.suspect_after_s) == (5.0, 15.0)
+    members.set_standings({PeerId(f"peer {n}"): MEMBER for n in range(199)}, 0.0)
+    assert (members.beat_interval_s, members.suspect_after_s) == (10.0, 30.0)
+
+
+def test_news_of_a_peer_is_told_once() -> None:
+    members = watch(A)
+    assert Restated(peer=A) in members.on_beat(beat(A, 1), 0, T0)
+    assert members.on_beat(beat(A, 2, used_bytes=7, clock_ms=T0 + 9), 1, T0) == ()
+    assert members.on_beat(beat(A, 3, zone="berlin"), 2, T0) == (Restated(peer=A),)
+
+
+def test_a_wrong_clock_is_told_by_the_others() -> None:
+    day = 86_400_000
+    assert judge_clock([]).ahead_ms is None
+    assert not judge_clock([AHEAD_MS, -AHEAD_MS, 0]).wrong
+    assert judge_clock([-day, -day + 5]).wrong
+    assert judge_clock([-day, -day, 3]).ahead_ms == day
+    assert not judge_clock([-day, 5]).wrong
+    only = judge_clock([day])
+    assert (only.wrong, only.doubtful, only.ahead_ms) == (False, True, -day)
+    members = watch(A, B)
+    for peer in (A, B):
+        members.on_beat(beat(peer, 1, clock_ms=T0 + day), 0, T0)
+    assert members.clock().wrong
