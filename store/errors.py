@@ -93,6 +93,25 @@ class StoreFull(StoreError):
         self.free_bytes = free_bytes
 
 
+class DiskFailed(StoreError):
+    """The disk refused, and not for want of room. What was asked for was not done; trying later may work.
+
+    Attributes:
+        path: what was being read or written.
+        hint: what a person may do about it.
+    """
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(
+        self, path: str, why: str, hint: str = "see whether the disk is mounted, writable and healthy"
+    ) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
+        self.why = why
+        self.hint = hint
+
+
 class StoreDamaged(StoreError):
     """What the store wrote is not what it reads: the catalogue, a segment or a pack needs recovery."""
 

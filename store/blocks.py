@@ -1,0 +1,98 @@
+"""Where a block lies: the names of block files, and reading from a file or a pack.
+
+A block is known by its version 1 CID: version 0 and version 1 of a dag-pb node are the same bytes, kept once.
+Larger ones lie in files as Kubo's flatfs has them, `blocks/<two characters before the last>/<cid>.data`.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from store.catalogue import Readers
+from store.errors import BlockNotFound
+from store.files import Files, disk_error
+from store.intents import MOVE
+from store.packs import FOLDER as PACKS
+from store.schema import FILE
+
+FOLDER = "blocks"
+SUFFIX = ".data"
+
+
+class Place(NamedTuple):
+    """Of one block: `place` as in the catalogue, `pack` the name of its pack if it is in one."""
+
+    size_bytes: int
+    place: int | None
+    offset_bytes: int
+    pack: str | None
+
+
+def key_of(cid: bytes) -> bytes:
+    """The CID in version 1."""
+    return b"\x01\x70" + cid if len(cid) == 34 and cid.startswith(b"\x12\x20") else cid
+
+
+def file_name(key: bytes) -> str:
+    return "b" + base64.b32encode(key).decode("ascii").rstrip("=").lower() + SUFFIX
+
+
+def block_path(key: bytes) -> str:
+    """Path of the block's file, relative to the data directory."""
+    name = file_name(key)
+    return f"{FOLDER}/{name[-8:-6]}/{name}"
+
+
+def key_in(path: str) -> bytes | None:
+    """The CID in a block file's name or path, None if that is no block's."""
+    text = path.rpartition("/")[2]
+    if not text.endswith(SUFFIX) or not text.startswith("b"):
+        return None
+    encoded = text[1 : -len(SUFFIX)].upper()
+    try:
+        key = base64.b32decode(encoded + "=" * (-len(encoded) % 8))
+    except binascii.Error:
+        return None
+    return key if file_name(key) == text else None
+
+
+def find(readers: Readers, key: bytes) -> Place | None:
+    """Look a block up in the catalogue, as last committed."""
+    row = readers.row(
+        "SELECT b.size_bytes, b.place, b.offset_bytes, p.name FROM blocks b LEFT JOIN packs p ON p.id = b.place"
+        " WHERE b.cid = ?",
+        (key,),
+    )
+    return None if row is None else Place(*row)
+
+
+def read_block(files: Files, home: str, readers: Readers, key: bytes) -> bytes:
+    """Return a block's bytes as the disk has them, unverified and perhaps cut short.
+
+    Raises:
+        BlockNotFound: not listed, or its bytes are lost.
+        DiskFailed: the disk cannot read them.
+    """
+    for _ in range(2):  # once more, if it was moved or compacted away between look-up and reading
+        place = find(readers, key)
+        if place is None or place.place is None:
+            raise BlockNotFound(key)
+        path = block_path(key) if place.place == FILE else f"{PACKS}/{place.pack}"
+        length_bytes = -1 if place.place == FILE else place.size_bytes
+        for candidate in _candidates(readers, path):
+            try:
+                return files.read(f"{home}/{candidate}", place.offset_bytes, length_bytes)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise disk_error(files, f"{home}/{candidate}", error) from error
+    raise BlockNotFound(key)
+
+
+def _candidates(readers: Readers, path: str) -> Iterator[str]:
+    """The place itself, then where a commit left the file until it is moved there, then the place again."""
+    yield path
+    for (source,) in readers.rows("SELECT source FROM intents WHERE target = ? AND act = ?", (path, MOVE)):
+        yield source
+        yield path

@@ -1,0 +1,76 @@
+"""The lines of a segment: JSON that a person can read, with the signed bytes beside it and a checksum over the rest."""
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FORGOTTEN = "forgotten"
+"""Kind of the line that takes a key's entry away."""
+COMPACTED = "compacted"
+"""Kind of the first line of a segment that replaces all segments before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordEntry:
+    """One record as the store keeps it; its bytes are opaque here.
+
+    Attributes:
+        key: what a later entry replaces it by.
+        kind: for people and for loading; not FORGOTTEN or COMPACTED.
+        raw: the signed bytes.
+        readable: what they say, as JSON allows; never read back by the daemon.
+    """
+
+    key: bytes
+    kind: str
+    raw: bytes
+    readable: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line; `raw` is None for FORGOTTEN and COMPACTED."""
+
+    kind: str
+    key: bytes
+    raw: bytes | None
+    readable: str
+
+
+def readable_text(readable: Mapping[str, Any]) -> str:
+    """Canonical JSON, so that a line can be written again byte for byte."""
+    return json.dumps(readable, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def encode_line(line: Line) -> bytes:
+    """Return the line with its line feed."""
+    signed = "null" if line.raw is None else f'"{_text64(line.raw)}"'
+    body = f'{{"kind":{json.dumps(line.kind)},"key":"{_text64(line.key)}","record":{line.readable},"signed":{signed}'
+    checked = body.encode()
+    return b'%s,"crc32":%d}\n' % (checked, zlib.crc32(checked))
+
+
+def decode_line(raw: bytes) -> Line | None:
+    """Read a line, with or without its line feed; None if it is damaged."""
+    checked, comma, crc = raw.rstrip(b"\n").rpartition(b',"crc32":')
+    if not comma or crc != b"%d}" % zlib.crc32(checked):
+        return None
+    try:
+        fields = json.loads(checked + b"}")
+        signed = fields["signed"]
+        return Line(
+            fields["kind"],
+            base64.b64decode(fields["key"]),
+            None if signed is None else base64.b64decode(signed),
+            readable_text(fields["record"]),
+        )
+    except (ValueError, KeyError, TypeError, binascii.Error):
+        return None
+
+
+def _text64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")

@@ -1,0 +1,68 @@
+"""The current set of records: a table of the catalogue, kept as a cache of the segments.
+
+Opaque bytes go in and come out; the later entry of one key replaces the former.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+import apsw
+
+from store.catalogue import Readers
+from store.commits import Batch
+from store.record_lines import FORGOTTEN, Line, RecordEntry, encode_line, readable_text
+
+PAGE_ROWS = 1000
+
+
+def put(batch: Batch, entries: Sequence[RecordEntry]) -> None:
+    """Add or replace records, in order."""
+    for entry in entries:
+        _put_line(batch, Line(entry.kind, entry.key, entry.raw, readable_text(entry.readable)))
+
+
+def forget(batch: Batch, keys: Iterable[bytes]) -> None:
+    """Take records away; keys that are not there are passed over."""
+    for key in keys:
+        if batch.db.execute("SELECT 1 FROM records WHERE key = ? AND signed IS NOT NULL", (key,)).get:
+            _put_line(batch, Line(FORGOTTEN, key, None, "{}"))
+
+
+def _put_line(batch: Batch, line: Line) -> None:
+    raw = encode_line(line)
+    number, offset_bytes = batch.tail.append(raw)
+    set_line(batch.db, line, number, offset_bytes, len(raw))
+
+
+def set_line(db: apsw.Connection, line: Line, number: int, offset_bytes: int, length_bytes: int) -> None:
+    """Let the catalogue say that this line, at this place, is the last of its key."""
+    former = db.execute("SELECT segment, length_bytes FROM records WHERE key = ?", (line.key,)).fetchone()
+    if former is not None:
+        count_dead(db, *former)
+    db.execute(
+        "INSERT INTO records(key, kind, signed, readable, segment, offset_bytes, length_bytes)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO UPDATE SET kind = excluded.kind, signed = excluded.signed,"
+        " readable = excluded.readable, segment = excluded.segment, offset_bytes = excluded.offset_bytes,"
+        " length_bytes = excluded.length_bytes",
+        (line.key, line.kind, line.raw, line.readable, number, offset_bytes, length_bytes),
+    )
+
+
+def count_dead(db: apsw.Connection, number: int, length_bytes: int) -> None:
+    """Note that a line of a segment no longer counts."""
+    db.execute(
+        "INSERT INTO segments VALUES (?1, 0, 0, ?2) ON CONFLICT(number) DO UPDATE SET dead_bytes = dead_bytes + ?2",
+        (number, length_bytes),
+    )
+
+
+def load(readers: Readers) -> Iterator[RecordEntry]:
+    """Yield the current set, in the order in which the keys came; one that changes meanwhile may be old or new."""
+    last = 0
+    while rows := readers.rows(
+        "SELECT id, key, kind, signed, readable FROM records WHERE id > ? AND signed IS NOT NULL ORDER BY id LIMIT ?",
+        (last, PAGE_ROWS),
+    ):
+        last = rows[-1][0]
+        for _, key, kind, signed, readable in rows:
+            yield RecordEntry(key=key, kind=kind, raw=signed, readable=json.loads(readable))

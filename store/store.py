@@ -1,0 +1,387 @@
+"""The store: blocks with owners, the roots held, records and small facts, each durable when its method returns.
+
+Every method blocks and may be called from any thread. Nothing here decides what to keep: `node` says who owns what.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from store import catalogue, check, holdings, ownership, scrub
+from store.blocks import find, key_of, read_block
+from store.catalogue import Readers, sql_errors
+from store.check import CheckResult
+from store.cid import inline_block, verify_block
+from store.commits import Batch, Writer
+from store.compaction import Compactor
+from store.errors import BlockCorrupt, BlockNotFound
+from store.files import Files, Site, disk_errors
+from store.holdings import Held, Holding, HoldingState
+from store.intake import Intake
+from store.intents import Folders, Settler
+from store.lock import StoreLock
+from store.opening import is_listed, open_parts
+from store.ownership import Owner
+from store.record_lines import RecordEntry
+from store.records import forget as forget_records
+from store.records import load as load_records
+from store.records import put as put_records
+from store.scrub import ScrubResult
+from store.workspace import emptied_workspace
+
+__all__ = [
+    "CheckResult",
+    "Collected",
+    "Held",
+    "Holding",
+    "HoldingState",
+    "Owner",
+    "RecordEntry",
+    "ScrubResult",
+    "Store",
+]
+
+LOCK_NAME = "daemon.lock"
+MAX_BACKLOG = 4096
+"""Files committed and not yet moved to their places, above which a put waits. A guess."""
+SETTLE_TIMEOUT_S = 30.0
+UNLIST_AT_ONCE = 500
+"""Blocks that one transaction of `collect` takes, so that adds need not wait long for it. A guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What `collect` let go."""
+
+    blocks: int
+    size_bytes: int
+    packs: int
+    segments: bool
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Store:
+    """One data directory, open. Make it with `Store.open`.
+
+    Attributes:
+        store_id: random hex; stays with the blocks, also when the catalogue is lost.
+        workspace: for temporary files; emptied at opening.
+        rebuilt: the catalogue was lost, damaged or older than the files, and was made anew from them: nothing is
+            collected until `finish_recovery`.
+    """
+
+    def __init__(self, path: Path, files: Files, clock_ms: Callable[[], int], lock: StoreLock) -> None:
+        self._files = files
+        self._home = str(path)
+        self._clock_ms = clock_ms
+        self._lock = lock
+        catalogue_path = f"{self._home}/{catalogue.NAME}"
+        with disk_errors(files, self._home), sql_errors(catalogue_path):
+            opened = open_parts(files, self._home, clock_ms())
+        self.store_id = opened.store_id
+        self.workspace = emptied_workspace(path)
+        self._db = opened.db
+        self._staging = opened.staging
+        self._tail = opened.tail
+        self._readers = Readers(catalogue_path, files.vfs)
+        self._settler = Settler(Folders(files, self._home, self._is_listed), self._forget_intents)
+        self._writer = Writer(
+            opened.db,
+            files,
+            self._home,
+            staging=opened.staging,
+            tail=opened.tail,
+            next_pack=opened.next_pack,
+            hand_over=self._settler.hand_over,
+        )
+        self._compactor = Compactor(files, self._home, self._readers, self._writer, opened.staging)
+        self._collecting = threading.Lock()
+        self.rebuilt = bool(self._state("rebuilt"))
+
+    @classmethod
+    def open(cls, path: Path, *, files: Files | None = None, clock_ms: Callable[[], int] = wall_clock_ms) -> "Store":
+        """Open, or make, the store in `path`: lock, migrate, finish or undo what a crash left.
+
+        Raises:
+            StoreInUse: another daemon has it open.
+            StoreFull, DiskFailed: the disk refuses.
+            StoreDamaged: a newer release wrote it.
+        """
+        files = files or Files()
+        with disk_errors(files, str(path)):
+            made = files.make_folder(str(path))
+        lock = StoreLock(path / LOCK_NAME)
+        try:
+            store = cls(path, files, clock_ms, lock)
+            if made:
+                with disk_errors(files, str(path)):
+                    files.fsync_folder(str(path.parent), Site.DATA_DIRECTORY)
+            return store
+        except BaseException:
+            lock.release()
+            raise
+
+    def close(self) -> None:
+        """Finish what is under way and let go of the data directory. Nobody may be using the store any more."""
+        self._settler.stop(SETTLE_TIMEOUT_S)
+        self._writer.stop()
+        self._tail.close()
+        self._readers.close()
+        self._db.close()
+        self._lock.release()
+
+    # Blocks
+
+    def get(self, cid: bytes) -> bytes:
+        """Return a block, hashed before it is.
+
+        Raises:
+            BlockNotFound: not here.
+            BlockCorrupt: the disk has other bytes; they are put in quarantine, the block is missing from now on.
+            DiskFailed: the disk cannot read it.
+            BadCid: no CID that we can check.
+        """
+        inline = inline_block(cid)
+        if inline is not None:
+            return inline
+        key = key_of(cid)
+        try:
+            block = read_block(self._files, self._home, self._readers, key)
+            verify_block(cid, block)
+        except (BlockNotFound, BlockCorrupt):
+            if self.has(cid):
+                self._quarantine(key)
+            raise
+        return block
+
+    def has(self, cid: bytes) -> bool:
+        """Whether a block is listed and not known to be bad; an identity CID holds its own."""
+        return self.size(cid) is not None
+
+    def size(self, cid: bytes) -> int | None:
+        """Return a block's size in bytes, None if it is not here. Raises: BadCid."""
+        inline = inline_block(cid)
+        if inline is not None:
+            return len(inline)
+        place = find(self._readers, key_of(cid))
+        return None if place is None or place.place is None else place.size_bytes
+
+    def put(self, blocks: Iterable[tuple[bytes, bytes]], *, owner: Owner, verified: bool = False) -> int:
+        """Store blocks for an owner, all or none; those that are here already it comes to own as well.
+
+        Args:
+            blocks: (CID, bytes). Blocks below 64 KiB are kept in memory until all are there.
+            verified: they are known to hash to their CIDs.
+
+        Returns:
+            Bytes newly stored.
+
+        Raises:
+            BlockCorrupt, BadCid: of one of them.
+            StoreFull, DiskFailed: nothing of it was stored.
+        """
+        with Intake(self._files, self._home, self._readers, self._staging) as intake:
+            for cid, block in blocks:
+                intake.add(cid, block, verified=verified)
+            intake.make_durable()
+            self._settler.wait(MAX_BACKLOG, SETTLE_TIMEOUT_S)
+            wanted = self._writer.run(lambda batch: _enlist_all(batch, owner, intake, self._clock_ms()))
+            intake.taken([block.staged for block in wanted])
+        return sum(block.size_bytes for block in wanted)
+
+    # Owners
+
+    def begin(self, owner: Owner) -> None:
+        """Write down that a fetch or job has begun; its first `put` does so as well."""
+        self._writer.run(lambda batch: ownership.begin(batch.db, owner, self._clock_ms()))
+
+    def drop(self, owner: Owner) -> None:
+        """End an owner; what nobody else owns is collected an hour later."""
+        self._writer.run(lambda batch: ownership.drop(batch.db, owner, self._clock_ms()))
+
+    def fetches(self) -> list[tuple[Owner, int]]:
+        """Return the fetches that have begun and not ended, with the wall-clock ms of their beginning."""
+        sql = "SELECT name, started_ms FROM owners WHERE kind = 'fetch' ORDER BY started_ms"
+        return [(Owner("fetch", name), started_ms) for name, started_ms in self._readers.rows(sql)]
+
+    def stale_fetches(self, now_ms: int) -> list[Owner]:
+        """Return the fetches that began 24 h ago or earlier: to be dropped, or begun anew."""
+        return [owner for owner, began_ms in self.fetches() if began_ms <= now_ms - ownership.FETCH_EXPIRES_MS]
+
+    # Holdings
+
+    def hold(self, root: bytes, *, kind: str, blocks: Iterable[bytes], size_bytes: int, frm: Owner | None) -> Holding:
+        """Hold a root complete: it owns its blocks from now on, instead of `frm`. Again is no change.
+
+        Raises:
+            BlockNotFound: one of the blocks is missing; nothing happened.
+        """
+        return self.commit_image(root, kind, blocks, size_bytes, frm, ())
+
+    def commit_image(
+        self,
+        root: bytes,
+        kind: str,
+        blocks: Iterable[bytes],
+        size_bytes: int,
+        frm: Owner | None,
+        records: Sequence[RecordEntry],
+    ) -> Holding:
+        """`hold` and `append_records` in one: after a crash either both are there or neither.
+
+        Raises:
+            BlockNotFound: one of the blocks is missing; nothing happened.
+        """
+        keys = [key_of(cid) for cid in blocks if inline_block(cid) is None]
+        now_ms = self._clock_ms()
+
+        def commit(batch: Batch) -> Holding:
+            row = ownership.begin(batch.db, Owner("root", root), now_ms)
+            count = ownership.hand_on(batch.db, keys, row, frm)
+            put_records(batch, records)
+            return holdings.add(batch.db, root, kind, size_bytes, count, now_ms)
+
+        return self._writer.run(commit)
+
+    def release(self, root: bytes, kind: str) -> Holding | None:
+        """Hold a root no longer; its blocks stay until collected. Returns: None if it was not held."""
+
+        def let_go(batch: Batch) -> Holding | None:
+            removed = holdings.remove(batch.db, root, kind)
+            if removed is None:
+                return None
+            if removed[1]:
+                ownership.drop(batch.db, Owner("root", root), self._clock_ms())
+            return removed[0]
+
+        return self._writer.run(let_go)
+
+    def holdings(self) -> list[Held]:
+        """Return the roots held, in the order of their last change."""
+        sql = "SELECT root, kind, size_bytes, seq, held_at_ms FROM holdings ORDER BY seq, root, kind"
+        return [Held(*row) for row in self._readers.rows(sql)]
+
+    def holding_state(self) -> HoldingState:
+        """Return the (epoch, seq) of the last change, which is durable."""
+        with self._readers.connection() as db:
+            return holdings.state(db)
+
+    def new_epoch(self, at_least: int) -> HoldingState:
+        """Begin the next epoch, or `at_least` if that is higher, with the set as it stands."""
+        return self._writer.run(lambda batch: holdings.new_epoch(batch.db, at_least))
+
+    def missing(self) -> list[tuple[bytes, tuple[bytes, ...]]]:
+        """Return the blocks that should be here and are not, each with the roots held that need it."""
+        return check.missing_blocks(self._readers)
+
+    def collect(self, now_ms: int) -> Collected:
+        """Let go of blocks unowned for an hour; write anew packs and segments that are mostly dead."""
+        with self._collecting:
+            if self.rebuilt:
+                return Collected(0, 0, 0, segments=False)
+            blocks = size_bytes = 0
+            before_ms = now_ms - ownership.UNOWNED_MS
+            count = UNLIST_AT_ONCE
+            while count == UNLIST_AT_ONCE:
+                count, bytes_now = self._writer.run(lambda batch: ownership.unlist(batch, before_ms, UNLIST_AT_ONCE))
+                blocks, size_bytes = blocks + count, size_bytes + bytes_now
+            return Collected(blocks, size_bytes, self._compactor.packs(), self._compactor.segments())
+
+    def used_bytes(self) -> int:
+        """Return the bytes of all listed blocks, those of partial fetches and those waiting for collection included."""
+        return self._state("used_bytes")
+
+    # Records
+
+    def append_records(self, entries: Sequence[RecordEntry]) -> None:
+        """Add or replace records by key, in order."""
+        self._writer.run(lambda batch: put_records(batch, entries))
+
+    def load_records(self) -> Iterator[RecordEntry]:
+        """Yield the current set."""
+        return load_records(self._readers)
+
+    def forget_records(self, keys: Iterable[bytes]) -> None:
+        """Take records away by key."""
+        wanted = list(keys)
+        self._writer.run(lambda batch: forget_records(batch, wanted))
+
+    # Facts
+
+    def set_fact(self, name: str, value: bytes | None) -> None:
+        """Keep a small value under a name; None takes it away."""
+        sql = "DELETE FROM facts WHERE name = ?1" if value is None else "INSERT OR REPLACE INTO facts VALUES (?1, ?2)"
+        bindings = (name,) if value is None else (name, value)
+        self._writer.run(lambda batch: batch.db.execute(sql, bindings).fetchall())
+
+    def fact(self, name: str) -> bytes | None:
+        row = self._readers.row("SELECT value FROM facts WHERE name = ?", (name,))
+        return None if row is None else bytes(row[0])
+
+    def facts(self, prefix: str) -> dict[str, bytes]:
+        """Return all facts whose names begin with `prefix`."""
+        sql = "SELECT name, value FROM facts WHERE name >= ?1 AND substr(name, 1, length(?1)) = ?1 ORDER BY name"
+        return dict(self._readers.rows(sql, (prefix,)))
+
+    # Truth
+
+    def finish_recovery(self) -> None:
+        """After a rebuild: the roots wanted are held again, so what is unowned may go from an hour from now."""
+        self._writer.run(lambda batch: _finish_recovery(batch.db, self._clock_ms()))
+        self.rebuilt = False
+
+    def settle(self) -> bool:
+        """Wait until no file is on its way any more. False: the disk refuses."""
+        return self._settler.wait(0, SETTLE_TIMEOUT_S)
+
+    def check(self) -> list[CheckResult]:
+        """Compare catalogue and disk without reading blocks; `doctor` prints this."""
+        self.settle()
+        self._writer.run(lambda batch: None)  # the intents just carried out go with it
+        trouble = self._settler.trouble or self._writer.trouble
+        return check.check_store(self._files, self._home, self._readers, trouble)
+
+    def scrub(self, max_bytes: int | None = None) -> ScrubResult:
+        """Re-hash blocks, going on where the last call ended; bad ones go to quarantine.
+
+        Args:
+            max_bytes: stop after about so many; None: the whole store, from its beginning.
+        """
+        return scrub.scrub(self._files, self._home, self._readers, self._writer, self._quarantine, max_bytes)
+
+    def _quarantine(self, key: bytes) -> bool:
+        return scrub.quarantine(self._files, self._home, self._readers, self._writer, key)
+
+    def _state(self, name: str) -> int:
+        return int(self._readers.row("SELECT value FROM state WHERE name = ?", (name,))[0])
+
+    def _is_listed(self, path: str) -> bool:
+        with self._readers.connection() as db:
+            return is_listed(db, path)
+
+    def _forget_intents(self, ids: Sequence[int]) -> None:
+        def forget(batch: Batch) -> None:
+            batch.db.executemany("DELETE FROM intents WHERE id = ?", [(number,) for number in ids])
+
+        self._writer.later(forget)
+
+
+def _enlist_all(batch: Batch, owner: Owner, intake: Intake, now_ms: int) -> list[ownership.Incoming]:
+    row = ownership.begin(batch.db, owner, now_ms)
+    return [block for block in intake.incoming if ownership.enlist(batch, row, block)]
+
+
+def _finish_recovery(db: apsw.Connection, now_ms: int) -> None:
+    db.execute(
+        "UPDATE blocks SET unowned_since_ms = ? WHERE unowned_since_ms IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM owned WHERE block = blocks.id)",
+        (now_ms,),
+    )
+    db.execute("UPDATE state SET value = 0 WHERE name = 'rebuilt'")
