@@ -8,6 +8,7 @@ asked for, and serves CIDv0 blocks that Kubo rejects.
 * `bitswap_asking`: whom to ask for what; `bitswap_session`: a fetch.
 
 Here the two halves meet: streams that come in are read, and their messages handed to both.
+`scripts/bench_bitswap.py` measures it against Kubo: 0.7 to 0.8 of Kubo's own speed either way, on two shared cores.
 
 Source: https://specs.ipfs.tech/bitswap-protocol/
 """
