@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+"""Longer numbers than any file has bytes are not understood; Python would refuse to read the longest of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,17 @@ def etag_matches(if_none_match: str | None, etag: str) -> bool:
 
 
 def parse_range(header: str | None, size_bytes: int) -> Span | None:
-    """The single range asked for, or None where the whole is to be sent (no range, several, or not understood).
+    """The single range asked for, or None where the whole is to be sent.
+
+    That is: no range, several, one not understood, or any of an empty file, whose whole is no more than the range.
 
     Raises:
         UnsatisfiableRange: a well-formed range that lies outside the file.
 
     Source: RFC 9110 §14.1.2: a server may ignore what it does not support.
     """
-    match = _RANGE.match(header.replace(" ", "")) if header else None
-    if not match or match.group(0) == "bytes=-":
+    match = _RANGE.fullmatch(header.replace(" ", "")) if header else None
+    if match is None or not size_bytes or match[1] == match[2] == "":
         return None
     first, last = match.groups()
     if not first:
@@ -52,6 +55,16 @@ def parse_range(header: str | None, size_bytes: int) -> Span | None:
         start, end = int(first), min(int(last) + 1, size_bytes) if last else size_bytes
         if last and int(last) < start:
             return None
-    if start >= size_bytes or start >= end:
-        raise UnsatisfiableRange(f"{header} of {size_bytes} bytes")
+    if start >= end:
+        raise UnsatisfiableRange(f"range: {header}: the file has {size_bytes} bytes")
     return Span(start, end)
+
+
+def asked_span(range_header: str | None, if_range: str | None, etag: str, size_bytes: int) -> Span | None:
+    """As `parse_range`, unless the client has a part of another version of the file: then the whole is sent.
+
+    Source: RFC 9110 §13.1.5; a weak tag or a date never matches.
+    """
+    if if_range is not None and if_range.strip() != etag:
+        return None
+    return parse_range(range_header, size_bytes)
