@@ -107,7 +107,13 @@ def open_summary(raw: bytes) -> tuple[HoldingsSummary, PeerId]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldingsAsk:
-    """Ask for one member's whole set as you know it, from `cursor` on (0 at first)."""
+    """Ask for one member's whole set as you know it.
+
+    Attributes:
+        owner: whose set.
+        cursor: how many elements have come already.
+        at: the (epoch, seq) of the set that the first page spoke of; None for the first page.
+    """
 
     KIND: ClassVar[str] = "holdings_ask"
 

@@ -275,6 +275,10 @@ class RecordSet:
     def pins_by_flow(self, flow: str) -> tuple[SignedPin, ...]:
         return self._pins.by_flow.get(flow)
 
+    def flow_names(self) -> Iterator[str]:
+        """Iterate over the flows that live pins are in, whether they have a record of their own or not."""
+        return self._pins.by_flow.keys()
+
     def pins_by_name(self, flow: str, name: str) -> tuple[SignedPin, ...]:
         return self._pins.by_name.get((flow, name))
 

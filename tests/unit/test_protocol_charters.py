@@ -149,6 +149,19 @@ def test_an_invite_used_too_often_on_both_sides_of_a_split_admits_the_first() ->
     assert one.members() == tuple(sorted((PEERS[0].peer_id, PEERS[2].peer_id)))
 
 
+def test_redeeming_again_elsewhere_does_not_cost_a_place() -> None:
+    line = invite_line()
+    first, again = redeem(swarm(), line, PEERS[1], 100), redeem(swarm(), line, PEERS[1], 300, host=PEERS[4])
+    rival = redeem(swarm(), line, PEERS[2], 200)
+    assert first is not None
+    assert again is not None
+    assert rival is not None
+    for order in ((first, again, rival), (rival, again, first)):
+        records = swarm(*order)
+        assert records.is_member(PEERS[1].peer_id)
+        assert not records.is_member(PEERS[2].peer_id)
+
+
 def test_invites_end_and_need_a_steward() -> None:
     for line, ms, reason in (
         (invite_line(), 10_001, Reason.EXPIRED),

@@ -10,8 +10,7 @@ from protocol.clock_check import judge_clock
 from protocol.errors import Refused
 from protocol.founding import found_swarm
 from protocol.holdings import SNAPSHOT_AFTER_S, ElementSet, HoldingsBook
-from protocol.holdings_messages import Change, Element, HoldingsAsk
-from protocol.holdings_transfer import OwnHoldings, SnapshotAsker, page_of
+from protocol.holdings_messages import Change, Element, HoldingsDelta, sign_delta
 from protocol.identity import KeyPair, PeerId
 from protocol.limits import AHEAD_MS, HOLDINGS_PER_DELTA, PAGE_BYTES
 from protocol.membership import Froze, Membership, Restated, Seen
@@ -131,40 +130,55 @@ def element(n: int) -> Element:
 OWNER = PeerId("owner")
 
 
+class Owner:
+    """Writes its own set, a `seq` a change, and tells it in deltas."""
+
+    def __init__(self) -> None:
+        self.held, self.seq, self.untold = ElementSet(), 0, list[Change]()
+
+    def flip(self, n: int) -> None:
+        change = Change(*element(n), held=element(n) not in self.held.elements)
+        self.held.apply(change)
+        self.seq += 1
+        self.untold.append(change)
+
+    @property
+    def summary(self) -> HoldingsSummary:
+        return self.held.summary(1, self.seq)
+
+    def tell(self) -> HoldingsDelta:
+        changes, self.untold = tuple(self.untold), []
+        return HoldingsDelta(after=self.summary, changes=changes)
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 5), max_size=30), st.data())
 def test_holdings_follow_their_owner_whatever_gossip_does(steps: list[int], data: st.DataObject) -> None:
-    own, book, deltas = OwnHoldings(1, 0, ()), HoldingsBook(), []
+    own, book, deltas = Owner(), HoldingsBook(), []
     for n in steps:
-        held = element(n) not in own.elements
-        own.change(Change(*element(n), held), epoch=1, seq=own.seq + 1)
+        own.flip(n)
         if data.draw(st.booleans()):
-            deltas += own.take_deltas()
-    deltas += own.take_deltas()
+            deltas.append(own.tell())
+    deltas.append(own.tell())
     for delta in data.draw(st.permutations(deltas + deltas[:2])):
         if data.draw(st.integers(0, 3)):
             book.on_delta(OWNER, delta, 0)
     book.on_summary(OWNER, own.summary, 0)
     if book.lagging(SNAPSHOT_AFTER_S):
-        book.on_snapshot(OWNER, own.summary, own.elements, 10)
-    assert book.of(OWNER).held.elements == own.elements
+        book.on_snapshot(OWNER, own.summary, own.held.elements, 10)
+    assert book.of(OWNER).held.elements == own.held.elements
     assert not book.of(OWNER).cloned
     assert book.lagging(1000) == ()
     for n in range(6):
-        assert (OWNER in book.holders(*element(n))) == (element(n) in own.elements)
-    assert set(book.elements()) == own.elements
+        assert (OWNER in book.holders(*element(n))) == (element(n) in own.held.elements)
+    assert set(book.elements()) == own.held.elements
 
 
-def test_many_changes_make_deltas_that_fit() -> None:
-    own, book = OwnHoldings(1, 0, ()), HoldingsBook()
-    for n in range(2 * HOLDINGS_PER_DELTA + 5):
-        own.change(Change(*element(n), True), epoch=1, seq=n + 1)
-    deltas = own.take_deltas()
-    assert [len(delta.changes) for delta in deltas] == [HOLDINGS_PER_DELTA, HOLDINGS_PER_DELTA, 5]
-    assert len(book.on_delta(OWNER, deltas[0], 0)) == HOLDINGS_PER_DELTA
-    for delta in deltas:
-        book.on_delta(OWNER, delta, 0)
-    assert book.of(OWNER).known == own.summary
+def test_the_largest_delta_fits_a_statement() -> None:
+    changes = tuple(Change(n.to_bytes(128, "big"), "k" * 16, True) for n in range(HOLDINGS_PER_DELTA))
+    held = ElementSet(Element(change.root, change.kind) for change in changes)
+    delta = HoldingsDelta(after=held.summary(2**53 - 1, 2**53 - 1), changes=changes)
+    assert sign_delta(delta, FOUNDER)
 
 
 def test_a_set_that_its_owner_did_not_sign_does_not_count() -> None:
@@ -184,9 +198,9 @@ def test_a_set_that_its_owner_did_not_sign_does_not_count() -> None:
 
 
 def test_a_delta_that_does_not_lead_to_its_digest_changes_nothing() -> None:
-    own, book = OwnHoldings(1, 0, ()), HoldingsBook()
-    own.change(Change(*element(1), True), epoch=1, seq=1)
-    (delta,) = own.take_deltas()
+    own, book = Owner(), HoldingsBook()
+    own.flip(1)
+    delta = own.tell()
     lie = type(delta)(after=delta.after, changes=(Change(*element(2), True),))
     assert book.on_delta(OWNER, lie, 0) == frozenset()
     assert book.holders(*element(2)) == frozenset()
@@ -204,21 +218,6 @@ def test_a_copied_identity_shows_until_a_higher_epoch() -> None:
     assert book.of(OWNER).cloned
     assert book.on_summary(OWNER, held.summary(2, 0), 0) == {element(1).root}
     assert not book.of(OWNER).cloned
-
-
-def test_a_set_in_pages() -> None:
-    elements = sorted(element(n) for n in range(12_000))
-    asker, pages = SnapshotAsker(OTHER.peer_id), 0
-    ask: HoldingsAsk | None = asker.first()
-    while ask is not None:
-        page = page_of(elements, b"signed", ask)
-        raw = write_message(page)
-        assert len(raw) <= PAGE_BYTES
-        assert read_message(raw, SYNC_ANSWERS) == page
-        ask = asker.handle(page)
-        pages += 1
-    assert asker.elements == elements
-    assert pages > 2
 
 
 # -- membership -----------------------------------------------------------------------------------------------------

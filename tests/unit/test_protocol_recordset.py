@@ -309,17 +309,18 @@ def test_an_old_tombstone_is_stale_and_takes_what_it_outlived_along() -> None:
     old, gone = at(1, pin(), PEERS[0]), at(2, pin(deleted=True), STEWARD)
     records = swarm(old, gone)
     assert records.wanted(ROOTS[0]) is None
-    records.due(T0 + 30 * MS_PER_DAY)
+    assert set(records.due(T0 + 30 * MS_PER_DAY).forgotten) == {old.storage_key, gone.storage_key}
     assert records.get(old.key) is None
     assert records.merge(gone, T0 + 30 * MS_PER_DAY).status is Status.STALE
     assert set(records) == set(FOUNDING.records)
 
 
 def test_purging_needs_a_steward_and_takes_nothing_away_before() -> None:
-    theirs = at(1, pin(), PEERS[0])
+    theirs, purged = at(1, pin(), PEERS[0]), at(2, pin(deleted=True), PEERS[0])
     records = swarm(theirs)
-    assert records.merge(at(2, pin(deleted=True), PEERS[0]), T0).status is Status.KEPT
+    assert records.merge(purged, T0).status is Status.KEPT
     assert records.live_pins(ROOTS[0]) == (theirs,)
+    assert swarm(purged, theirs).live_pins(ROOTS[0]) == (theirs,)
     assert records.merge(at(3, pin(deleted=True), STEWARD), T0).status is Status.COUNTS
     assert records.wanted(ROOTS[0]) is None
 
