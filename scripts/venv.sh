@@ -19,6 +19,7 @@ make_venv() {
         --only-binary :all: --no-binary python-baseconv,varint \
         --no-deps --require-hashes -r "$root/requirements.lock" >&2
     site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    rm -rf "$site/trio-stubs" # of trio_typing, which libp2p pulls in: outdated, and in the way of trio's own types
     echo "$root" > "$site/pinakothek-checkout.pth"
     cp "$root/requirements.lock" "$venv/installed.lock"
 }

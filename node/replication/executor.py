@@ -5,7 +5,7 @@ Every fetched block is hashed before it is written, and fsynced before the root 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
@@ -20,7 +20,7 @@ from protocol.net.bitswap import Bitswap
 from protocol.net.errors import NetError
 from store.cid import cid_text
 from store.errors import StoreError
-from store.store import Store
+from store.store import Holding, Store
 
 log = logging.getLogger("pinakothek.executor")
 
@@ -28,7 +28,7 @@ FETCHES_AT_ONCE = 12
 """Small roots wait mostly for round trips and fsyncs, which overlap; the window of Bitswap bounds the bytes. Guess."""
 RELEASES_AT_ONCE = 8
 
-SourcesOf = Callable[[Fetch], Sequence[str]]
+SourcesOf = Callable[[Fetch], Awaitable[Sequence[str]]]
 LimitOf = Callable[[bytes], int]
 
 
@@ -38,7 +38,7 @@ class Executor:
     Args:
         sources_of: connected peers to fetch from, best first; the plan's, or for a sought root whoever may have it.
         limit_of: bytes a root may have, from its flows and this peer's room.
-        on_holding: called when a root was taken or let go, after that is durable.
+        on_holding: called when a root was taken, after that is durable.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class Executor:
         *,
         sources_of: SourcesOf,
         limit_of: LimitOf,
-        on_holding: Callable[[bytes, str, bool], None],
-        on_retry: Callable[[], None],
+        on_holding: Callable[[Holding, bool], None],
+        on_retry: Callable[[bytes], None],
     ) -> None:
         self._store = store
         self._bitswap = bitswap
@@ -81,6 +81,9 @@ class Executor:
         for key in planned - wanted:
             if scope := self.work.fetching.get(key):
                 scope.cancel()
+        acting = {RootKey(action.root, action.kind) for action in plan.actions}
+        for key in planned - acting:
+            self.work.failed.pop(key, None)
         for action in plan.actions:
             key = RootKey(action.root, action.kind)
             if not self.work.may_try(key, now_s):
@@ -111,13 +114,13 @@ class Executor:
         finally:
             self.work.queued_count -= waiting
             del self.work.fetching[key]
-            self._on_retry()
+            self._on_retry(key.root)
 
     async def _fetch_now(self, fetch: Fetch, key: RootKey) -> None:
         fetching = Fetching(self._store, fetch.root, fetch.kind, self._limit_of(fetch.root))
-        await fetching.run(self._bitswap, self._sources_of(fetch))
+        holding = await fetching.run(self._bitswap, await self._sources_of(fetch))
         self.work.done(key)
-        self._on_holding(fetch.root, fetch.kind, True)
+        self._on_holding(holding, True)
         self._events.tell("fetched", root=cid_text(fetch.root), detail=fetch.reason)
 
     async def _release(self, release: Release, key: RootKey) -> None:
@@ -126,7 +129,6 @@ class Executor:
                 refusal = await self._releasing.release(release)
             if refusal is None:
                 self.work.done(key)
-                self._on_holding(release.root, release.kind, False)
                 self._events.tell("released", root=cid_text(release.root), detail=release.reason)
             else:
                 self.work.release_failed(key, refusal, trio.current_time())
@@ -136,4 +138,4 @@ class Executor:
             log.info("release of %s failed: %s", cid_text(release.root), error)
         finally:
             self.work.releasing.discard(key)
-            self._on_retry()
+            self._on_retry(key.root)

@@ -71,7 +71,8 @@ class Plan:
 
     Attributes:
         actions: rarest first, releases last; at most one a root.
-        standings: how many of the roots that were planned stand how; (root, kind) pairs, unwanted ones included.
+        standing_of: how each root that was planned stands.
+        standings: how many of them stand how; (root, kind) pairs, unwanted ones included.
         no_room: key -> copies that no store has room for (invariant 5); times its size, that is the deficit in bytes.
         no_eligible: roots whose kind no keeper offers.
         crowded_out: a wanted root does not fit here: this peer is to declare itself full (`view.says_full`).
@@ -79,6 +80,7 @@ class Plan:
     """
 
     actions: tuple[Action, ...] = ()
+    standing_of: Mapping[RootKey, Standing] = field(default_factory=dict)
     standings: Mapping[Standing, int] = field(default_factory=dict)
     no_room: Mapping[RootKey, int] = field(default_factory=dict)
     no_eligible: frozenset[RootKey] = frozenset()
@@ -129,6 +131,7 @@ class Planner:
         actions, crowded_out = _act(view, rosters, weighed, balance.copy() if balance else None)
         return Plan(
             actions=actions,
+            standing_of={one.root.key: one.standing for one in weighed},
             standings=Counter(one.standing for one in weighed),
             no_room=no_room,
             no_eligible=frozenset(root.key for root in wanted if root.kind in homeless and root.max),

@@ -65,12 +65,18 @@ class Work:
     def release_failed(self, key: RootKey, reason: str, now_s: float) -> None:
         """Note a release that was refused or not answered."""
         failures = self.failed[key].failures + 1 if key in self.failed else 1
-        self.failed[key] = Attempt(failures, now_s + min(FIRST_RETRY_S * 2.0 ** min(failures, 20), MAX_HELD_RETRY_S), reason)
+        self.failed[key] = Attempt(
+            failures, now_s + min(FIRST_RETRY_S * 2.0 ** min(failures, 20), MAX_HELD_RETRY_S), reason
+        )
 
     def done(self, key: RootKey) -> None:
         """The root's fetch or release came out well."""
         self.failed.pop(key, None)
         self.done_count += 1
+
+    def due_roots(self, now_s: float) -> set[bytes]:
+        """Roots whose back-off is over."""
+        return {key.root for key, attempt in self.failed.items() if attempt.due_s <= now_s and self.may_try(key, now_s)}
 
     def next_due_s(self, now_s: float) -> float | None:
         """When the next failed root may be tried again."""

@@ -1,0 +1,204 @@
+"""Put a daemon together: which part knows which, all in one place. Nothing here decides; the hooks only pass on."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import trio
+
+from node.config import Effective
+from node.errors import Failed
+from node.events import Events
+from node.gateway.process import GatewayProcess
+from node.ingest.decoder import DecoderPool
+from node.ingest.intake import Intake
+from node.keys import IDENTITY, STEWARD, read_key
+from node.lookup import Lookup
+from node.parts import Parts
+from node.reading import Reading
+from node.replication.beliefs import Beliefs
+from node.replication.controller import Controller
+from node.replication.executor import Executor
+from node.replication.receipts import Receipts
+from node.replication.releasing import Releasing
+from node.replication.work import Work
+from node.running import Daemon
+from node.self_description import SelfDescription
+from node.setup import SWARM_FACT
+from node.sources import Sources
+from node.swarm.admitting import Admitting
+from node.swarm.answering import Answering
+from node.swarm.catching_up import CatchingUp
+from node.swarm.contacts import Contacts
+from node.swarm.knowledge import Knowledge
+from node.swarm.listening import Listening
+from node.swarm.names import BITSWAP, JOIN
+from node.swarm.own_holdings import OwnHoldings
+from node.swarm.records import SharedRecords
+from node.swarm.replica_calls import answer_replica_calls
+from node.swarm.speaking import Speaking
+from node.version import VERSION
+from protocol.author import Author
+from protocol.beat import SignedBeat
+from protocol.changes import Changes
+from protocol.charter import swarm_hash
+from protocol.holdings_messages import Element
+from protocol.identity import KeyPair
+from protocol.membership import Membership
+from protocol.net.bitswap import Bitswap
+from protocol.net.gossip import Gossip
+from protocol.net.host import Host
+from protocol.net.rpc import Rpc
+from protocol.records import Record, Signed
+from protocol.recordset import RecordSet
+from store.errors import BlockNotFound
+from store.store import Store
+
+log = logging.getLogger("pinakothek.daemon")
+
+INCARNATION_FACT = "incarnation"
+
+
+class Hooks:
+    """What parts tell one another before all of them exist; `daemon` fills in the rest."""
+
+    def __init__(self) -> None:
+        self.change: Callable[[Changes], None] = lambda _: None
+        self.news: Callable[[Sequence[Signed[Record]]], None] = lambda _: None
+        self.replan: Callable[[Iterable[bytes] | None], None] = lambda _: None
+        self.step: Callable[[], None] = lambda: None
+        self.beat: Callable[[SignedBeat], None] = lambda _: None
+        self.invites_open: Callable[[], bool] = lambda: False
+
+
+async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> Daemon:
+    """Read what the data directory says and make every part; nothing runs yet.
+
+    Raises:
+        Failed: the data directory is damaged.
+        StoreError: the disk refuses.
+    """
+    config = effective.config
+    key = read_key(config.data_dir, IDENTITY)
+    swarm_id = (store.fact(SWARM_FACT) or b"").decode()
+    if key is None or not swarm_id:
+        raise Failed(f"{config.data_dir}: damaged: no identity or no swarm in it", hint="restore it from a backup")
+    hooks = Hooks()
+    events = Events()
+    records = await _records(store, key, config.data_dir, swarm_id, hooks)
+    knowledge = _knowledge(effective, store, key, records, events, hooks)
+    about = SelfDescription(store, config)
+    host, gossip, rpc, bitswap = _network(key, store, records, hooks)
+    contacts = Contacts(host, store, knowledge)
+    speaking = Speaking(
+        host, gossip, swarm_id, knowledge, name=config.name, zone=config.zone or None, version=VERSION,
+        incarnation=await trio.to_thread.run_sync(_next_incarnation, store), describe=about.describe,
+    )  # fmt: skip
+    listening = Listening(
+        gossip, swarm_id, knowledge, on_beat=lambda signed: hooks.beat(signed), on_offence=host.disconnect
+    )
+    catching_up = CatchingUp(
+        rpc, records, knowledge.book, reachable=contacts.linked, statement_of=knowledge.statement_of,
+        on_holders=lambda roots: hooks.replan(roots),
+    )  # fmt: skip
+    sources = Sources(host, knowledge, about)
+    releasing = Releasing(
+        store, rpc, records, key, max_of=sources.max_of, holds=knowledge.own.holds, blocked=lambda: "",
+        on_release=lambda holding: knowledge.holding_changed(holding, False),
+    )  # fmt: skip
+    executor = Executor(
+        store, bitswap, releasing, Work(), events, sources_of=sources.for_fetch, limit_of=sources.limit_of,
+        on_holding=knowledge.holding_changed, on_retry=lambda root: hooks.replan([root]),
+    )  # fmt: skip
+    beliefs = Beliefs(
+        knowledge, describe=about.describe, linked=contacts.linked, zone=config.zone, blocked=lambda: daemon.blocked()
+    )
+    controller = Controller(beliefs, executor)
+    receipts = Receipts(rpc, knowledge, key, store_id=store.store_id, owners_of=controller.owners_of)
+    answer_replica_calls(rpc, releasing, receipts)
+    swarm = swarm_hash(swarm_id)
+    Admitting(rpc, records, swarm, addrs_of=contacts.addrs_of)
+    lookup = Lookup(records.counting)
+    reading = Reading(store, bitswap, sources.for_reading)
+    Answering(
+        rpc, knowledge, lookup, reading, name=config.name, zone=config.zone or None, version=VERSION, swarm=swarm,
+        describe=about.describe, addrs_of=contacts.addrs_of,
+    )  # fmt: skip
+    intake = Intake(store, decoder, records, holds=knowledge.own.holds, on_holding=knowledge.holding_changed)
+    gateway = None
+    if config.gateway is not None:
+        gateway_host, port = config.gateway
+        gateway = GatewayProcess(
+            config.data_dir, f"[{gateway_host}]:{port}" if ":" in gateway_host else f"{gateway_host}:{port}"
+        )
+    parts = Parts(
+        settings=effective, key=key, swarm=swarm, swarm_id=swarm_id, capacity_bytes=about.capacity_bytes,
+        started_s=trio.current_time(), store=store, events=events, records=records, knowledge=knowledge,
+        lookup=lookup, host=host, bitswap=bitswap, gossip=gossip, speaking=speaking, executor=executor,
+        controller=controller, receipts=receipts, reading=reading, intake=intake, gateway=gateway,
+    )  # fmt: skip
+    daemon = Daemon(parts, contacts, listening, catching_up, releasing, about)
+    daemon.connect(hooks)
+    return daemon
+
+
+async def _records(store: Store, key: KeyPair, data_dir: Path, swarm_id: str, hooks: Hooks) -> SharedRecords:
+    author = Author(key)
+    steward = read_key(data_dir, STEWARD)
+    records = SharedRecords(
+        store,
+        RecordSet(swarm_hash(swarm_id)),
+        author,
+        Author(steward, author.clock) if steward else None,
+        on_change=lambda change: hooks.change(change),
+        on_news=lambda news: hooks.news(news),
+    )
+    await records.load()
+    return records
+
+
+def _knowledge(
+    effective: Effective, store: Store, key: KeyPair, records: SharedRecords, events: Events, hooks: Hooks
+) -> Knowledge:
+    config = effective.config
+    membership = Membership(
+        key.peer_id,
+        trio.current_time(),
+        suspect_after_s=config.suspect_after_s,
+        repair_after_s=config.repair_after_s,
+    )
+    state = store.new_epoch(1) if store.rebuilt else store.holding_state()
+    held = [Element(element.root, element.kind) for element in store.holdings()]
+    own = OwnHoldings(state.epoch, state.seq, held, on_step=lambda: hooks.step())
+    return Knowledge(key, records, membership, own, events, replan=lambda roots: hooks.replan(roots))
+
+
+def _network(key: KeyPair, store: Store, records: SharedRecords, hooks: Hooks) -> tuple[Host, Gossip, Rpc, Bitswap]:
+    counting = records.counting
+
+    def strangers_may() -> frozenset[str]:
+        charter = counting.charter
+        blocks = BITSWAP if charter is None or charter.serve == "anyone" else frozenset()
+        return blocks | {JOIN} if hooks.invites_open() else blocks
+
+    def may_serve(peer_id: str) -> bool:
+        charter = counting.charter
+        return charter is None or charter.serve == "anyone" or counting.is_member(peer_id)
+
+    async def get_block(cid: bytes) -> bytes | None:
+        try:
+            return await trio.to_thread.run_sync(store.get, cid)
+        except BlockNotFound:
+            return None
+
+    host = Host(key.seed, is_member=counting.is_member, strangers_may=strangers_may)
+    bitswap = Bitswap(
+        host, get_block=get_block, block_size=store.size, may_serve=may_serve, is_member=counting.is_member
+    )
+    return host, Gossip(host), Rpc(host), bitswap
+
+
+def _next_incarnation(store: Store) -> int:
+    incarnation = int(store.fact(INCARNATION_FACT) or b"0") + 1
+    store.set_fact(INCARNATION_FACT, str(incarnation).encode())
+    return incarnation

@@ -1,0 +1,126 @@
+"""The daemon: put together, started in order, stopped in the reverse of it.
+
+`serve` reads as the start-up: 1. store, keys, records; 2. what this peer knows of the swarm; 3. the network; 4. who
+decides and who acts; 5. the control socket and the gateway; 6. ready. Everything runs in one nursery; the store is
+closed after the last task has ended.
+"""
+
+import json
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+
+from node.assembly import assemble
+from node.config import Effective
+from node.control.server import serve as serve_control
+from node.errors import Failed, UserError
+from node.ingest.decoder import DecoderPool
+from node.log import set_up
+from node.operations import Operations
+from node.running import Daemon
+from node.supervisor import run_workers
+from node.version import VERSION
+from protocol.net.errors import ListenFailed
+from store.errors import StoreError
+from store.store import Store
+
+log = logging.getLogger("pinakothek.daemon")
+
+GRACE_S = 5.0
+"""What is under way at a stop may take this long; with the network's own end that stays within 10 s (DESIGN §11)."""
+
+
+def run(effective: Effective, *, as_json: bool) -> int:
+    """Run the daemon until a signal; the exit code.
+
+    Raises:
+        UserError: it could not start.
+    """
+    config = effective.config
+    set_up(config.log_level, config.log_format)
+    try:
+        return trio.run(partial(serve, effective, as_json=as_json))
+    except* UserError as group:
+        raise _first(group) from None
+    except* (StoreError, ListenFailed) as group:
+        raise Failed(str(_first(group))) from None
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+async def serve(effective: Effective, *, as_json: bool) -> int:
+    """Start everything, say that it is ready, and run until a signal."""
+    config = effective.config
+    stop = trio.Event()
+    async with opened(effective) as store, DecoderPool() as decoder, trio.open_nursery() as nursery:
+        await nursery.start(_stop_on_signals, stop)
+        daemon = await assemble(effective, store, decoder)
+        parts = daemon.parts
+        operations = Operations(parts)
+        daemon.connect_operations(operations)
+
+        await nursery.start(parts.bitswap.run)
+        await nursery.start(parts.host.run, list(config.listen))
+        await nursery.start(parts.executor.run)
+        await daemon.begin()
+        for task in daemon.tasks():
+            nursery.start_soon(task)
+        nursery.start_soon(partial(run_workers, daemon.workers(), stop, grace_s=GRACE_S))
+        await nursery.start(partial(serve_control, operations, config.data_dir, stop, version=VERSION))
+        if parts.gateway is not None:
+            nursery.start_soon(parts.gateway.run)
+
+        _say_ready(daemon, as_json=as_json)
+        await stop.wait()
+        log.info("stopping")
+        await daemon.finish()
+        nursery.cancel_scope.cancel()
+    log.info("stopped")
+    return 0
+
+
+@asynccontextmanager
+async def opened(effective: Effective) -> AsyncIterator[Store]:
+    """The store on the data directory, closed at the end whatever happens."""
+    store = await trio.to_thread.run_sync(Store.open, effective.config.data_dir)
+    try:
+        yield store
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(store.close)
+
+
+async def _stop_on_signals(stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Set `stop` at the first SIGTERM or SIGINT; a second one ends the process as the system would."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for number in signals:
+            if stop.is_set():
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            log.info("received %s", signal.Signals(number).name)
+            stop.set()
+
+
+def _say_ready(daemon: Daemon, *, as_json: bool) -> None:
+    parts = daemon.parts
+    config = parts.settings.config
+    addrs = parts.host.addrs
+    if as_json:
+        line = json.dumps(
+            {
+                "peer_id": parts.key.peer_id, "name": config.name, "version": VERSION,
+                "data_dir": str(config.data_dir), "addrs": addrs,
+            }
+        )  # fmt: skip
+    else:
+        line = f"ready {parts.key.peer_id} {' '.join(addrs)}"
+    print(line, flush=True)  # noqa: T201 - the one line on standard output that DESIGN §10 promises
+    log.info("ready: peer %s in %s", parts.key.peer_id, config.data_dir)

@@ -1,0 +1,200 @@
+"""Take an image in: read → check → variants → store → pin. One pipeline for whatever source.
+
+1. The file is read once: its blocks go into the store, owned by the job, while their BLAKE3 is computed.
+2. A worker process decodes the same path and makes the variants. It reports the BLAKE3 of what it read: where that is
+   not ours, the file changed in between and is refused.
+3. Directory and variants are stored, the root is held, the pin is written; each of them is durable before the answer.
+
+A job that fails or is cut short leaves nothing: its blocks lose their owner.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import trio
+
+from node.errors import Failed
+from node.events import wall_ms
+from node.ingest.decoder import DecoderPool
+from node.ingest.source import SourceFile
+from node.swarm.records import SharedRecords
+from protocol.pin import Pin, pin_id
+from protocol.records import Replicas, Signed
+from store.errors import ImageRejected, StoreError
+from store.images.directory import image_directory
+from store.images.facts import BuiltImage
+from store.store import Holding, Owner, Store
+from store.unixfs import Block
+
+KIND = "ipfs"
+JOBS_AT_ONCE = 8
+"""Files being read, decoded or stored at a time: enough to keep two decoders busy while others wait for the disk."""
+PUT_BYTES = 8 << 20
+
+OnHolding = Callable[[Holding, bool], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to take in, and how its pin is to read. `name` is the pin's; `path` is where the bytes are."""
+
+    path: Path
+    name: str
+    flow: str
+    replicas: Replicas | None = None
+    expires_ms: int | None = None
+    original_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What came of it. `new`: this peer did not hold the image before."""
+
+    root: bytes
+    original: bytes
+    new: bool
+    size_bytes: int
+    pin: Signed[Pin]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Original:
+    cid: bytes
+    size_bytes: int
+    tsize_bytes: int
+    blake3: str
+    blocks: tuple[bytes, ...]
+
+
+class Intake:
+    """The pipeline of one peer.
+
+    Args:
+        holds: whether this peer holds a root on a kind.
+        on_holding: called when a root was taken, after that is durable.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        decoder: DecoderPool,
+        records: SharedRecords,
+        *,
+        holds: Callable[[bytes, str], bool],
+        on_holding: OnHolding,
+    ) -> None:
+        self._store = store
+        self._decoder = decoder
+        self._records = records
+        self._holds = holds
+        self._on_holding = on_holding
+        self._slots = trio.CapacityLimiter(JOBS_AT_ONCE)
+        self.running = 0
+
+    async def take(self, request: Request) -> Taken:
+        """Take one file in.
+
+        Raises:
+            Failed: the file cannot be read or is no image we keep; the message says why.
+            StoreError: the disk refuses.
+        """
+        async with self._slots:
+            self.running += 1
+            owner = Owner("job", secrets.token_bytes(16))
+            try:
+                return await self._take(request, owner)
+            except ImageRejected as error:
+                raise Failed(str(error)) from error
+            except StoreError as error:
+                raise Failed(str(error)) from error
+            finally:
+                self.running -= 1
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(self._store.drop, owner)
+
+    async def _take(self, request: Request, owner: Owner) -> Taken:
+        original = await trio.to_thread.run_sync(self._read, request.path, owner)
+        known = self._known(original.cid)
+        if known is not None:
+            pin = await self._pin(request, replace(known, id=b"", added_at_ms=None))
+            return Taken(root=known.root, original=original.cid, new=False, size_bytes=known.size_bytes or 0, pin=pin)
+        built = await self._decoder.build(request.path, variants=not request.original_only)
+        if built.facts.blake3 != original.blake3:
+            raise Failed("changed while it was read", hint="add it again")
+        holding = await trio.to_thread.run_sync(self._store_image, original, built, owner)
+        root, size_bytes = holding.root, holding.size_bytes
+        self._on_holding(holding, True)
+        facts = built.facts
+        pin = await self._pin(
+            request,
+            Pin(
+                id=b"", flow=request.flow, root=root, backend=KIND, content="image", original=original.cid,
+                media_type=facts.media_type, width_px=facts.width_px, height_px=facts.height_px, phash=facts.phash,
+                size_bytes=size_bytes,
+            ),
+        )  # fmt: skip
+        return Taken(root=root, original=original.cid, new=True, size_bytes=size_bytes, pin=pin)
+
+    def _known(self, original: bytes) -> Pin | None:
+        """A live pin of these bytes whose image this peer holds: then only this flow's pin is to be written."""
+        for pin in self._records.counting.pins_by_original(original):
+            record = pin.record
+            if record.content == "image" and self._holds(record.root, KIND):
+                return record
+        return None
+
+    def _read(self, path: Path, owner: Owner) -> _Original:
+        """Read the file into the store (in a thread)."""
+        source = SourceFile(path)
+        try:
+            self._store.begin(owner)
+            cids = []
+            for batch in _batches(source.blocks()):
+                cids += [block.cid for block in batch]
+                self._store.put(batch, owner=owner, verified=True)
+            done = source.imported
+            return _Original(
+                cid=done.root, size_bytes=done.size_bytes, tsize_bytes=done.tsize_bytes, blake3=source.blake3,
+                blocks=tuple(dict.fromkeys(cids)),
+            )  # fmt: skip
+        finally:
+            source.close()
+
+    def _store_image(self, original: _Original, built: BuiltImage, owner: Owner) -> Holding:
+        """Store variants and directory and hold the root (in a thread)."""
+        made = image_directory(original.cid, original.tsize_bytes, built)
+        self._store.put(made, owner=owner, verified=True)
+        root = made[-1].cid
+        size_bytes = original.tsize_bytes + sum(len(block.data) for block in made)
+        blocks = [*original.blocks, *(block.cid for block in made)]
+        return self._store.hold(root, kind=KIND, blocks=blocks, size_bytes=size_bytes, frm=owner)
+
+    async def _pin(self, request: Request, draft: Pin) -> Signed[Pin]:
+        now_ms = wall_ms()
+        pin = replace(
+            draft,
+            id=pin_id(request.flow, draft.root, request.name, None),
+            flow=request.flow,
+            name=request.name,
+            replicas=request.replicas,
+            expires_ms=request.expires_ms,
+            added_at_ms=now_ms,
+            trashed_ms=None,
+            deleted=False,
+        )
+        return await self._records.write_one(pin)
+
+
+def _batches(blocks: Iterator[Block]) -> Iterator[list[Block]]:
+    batch: list[Block] = []
+    size = 0
+    for block in blocks:
+        batch.append(block)
+        size += len(block.data)
+        if size >= PUT_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

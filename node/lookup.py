@@ -1,0 +1,106 @@
+"""What a person means by REF: a root CID, a unique prefix of one, an original's CID, or a file name in a flow."""
+
+from collections.abc import Iterable, Iterator
+
+from sortedcontainers import SortedSet
+
+from node.errors import Ambiguous, NotFound
+from protocol.pin import Pin
+from protocol.pin_index import SignedPin
+from protocol.recordset import RecordSet
+from store.cid import cid_text, parse_cid
+from store.errors import BadCid
+
+LEAST_PREFIX_CHARS = 8
+"""Shorter ones match nearly everything: all our roots begin with the same five characters."""
+MAX_CANDIDATES = 20
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+class Lookup:
+    """Resolves references against the live pins.
+
+    Roots are kept in order, so that a prefix is a range; `changed` keeps that up to date.
+    """
+
+    def __init__(self, records: RecordSet) -> None:
+        self._records = records
+        self._roots = SortedSet(records.roots())
+
+    def changed(self, roots: Iterable[bytes]) -> None:
+        """The live pins of these roots may have come or gone."""
+        for root in roots:
+            if self._records.live_pins(root):
+                self._roots.add(root)
+            else:
+                self._roots.discard(root)
+
+    def roots_after(self, root: bytes) -> Iterator[bytes]:
+        """The roots that live pins want, in order, from the one after `root` on."""
+        return iter(self._roots.irange(root, inclusive=(False, True)))
+
+    def find(self, ref: str, flow: str | None = None, *, trashed: bool = False) -> bytes:
+        """The root that `ref` stands for.
+
+        Args:
+            flow: look for a name only there, and for roots only with a pin there.
+            trashed: whether pins in the trash count instead of those outside it.
+
+        Raises:
+            NotFound: nothing is called that.
+            Ambiguous: several roots are; `candidates` lists them.
+        """
+        found = self._by_cid(ref) or self._by_prefix(ref) or self._by_name(ref, flow)
+        roots = {pin.record.root for pin in found if _fits(pin.record, flow, trashed)}
+        if not roots:
+            where = f" in flow {flow}" if flow else ""
+            raise NotFound(f"{ref}: no such image{where}{' in the trash' if trashed else ''}")
+        if len(roots) > 1:
+            listed = sorted(map(cid_text, roots))
+            raise Ambiguous(f"{ref}: stands for {len(roots)} images", candidates=listed[:MAX_CANDIDATES])
+        return roots.pop()
+
+    def pins(self, root: bytes, flow: str | None = None, *, trashed: bool = False) -> list[Pin]:
+        """The live pins of a root, earliest first."""
+        pins = [pin.record for pin in self._records.live_pins(root) if _fits(pin.record, flow, trashed)]
+        return sorted(pins, key=lambda pin: (pin.added_at_ms or 0, pin.id))
+
+    def _by_cid(self, ref: str) -> list[SignedPin]:
+        try:
+            cid = parse_cid(ref)
+        except BadCid:
+            return []
+        return [*self._records.live_pins(cid)] or [*self._records.pins_by_original(cid)]
+
+    def _by_prefix(self, ref: str) -> list[SignedPin]:
+        if len(ref) < LEAST_PREFIX_CHARS:
+            return []
+        found = self._in_range(ref) if ref.startswith("b") else self._old_style(ref)
+        return [pin for root in found for pin in self._records.live_pins(root)]
+
+    def _in_range(self, ref: str) -> list[bytes]:
+        digits = ref[1:].lower()
+        if not set(digits) <= set(_BASE32):
+            return []
+        number = 0
+        for digit in digits:
+            number = number << 5 | _BASE32.index(digit)
+        bits = 5 * len(digits)
+        spare = -bits % 8
+        low = (number << spare).to_bytes((bits + spare) // 8, "big")
+        high = ((number << spare) | ((1 << spare) - 1)).to_bytes((bits + spare) // 8, "big") + b"\xff" * 128
+        return [root for root in self._roots.irange(low, high) if root[:1] == b"\x01"][: MAX_CANDIDATES + 1]
+
+    def _old_style(self, ref: str) -> list[bytes]:
+        """Roots of version 0: few where any; base58 has no ranges of bytes."""
+        if not ref.startswith("Qm"):
+            return []
+        return [root for root in self._roots.irange(b"\x12\x20", b"\x12\x21") if cid_text(root).startswith(ref)]
+
+    def _by_name(self, ref: str, flow: str | None) -> list[SignedPin]:
+        flows = (flow,) if flow is not None else self._records.flow_names()
+        return [pin for name in flows for pin in self._records.pins_by_name(name, ref)]
+
+
+def _fits(pin: Pin, flow: str | None, trashed: bool) -> bool:
+    return (flow is None or pin.flow == flow) and (pin.trashed_ms is not None) == trashed

@@ -1,0 +1,55 @@
+"""The parts of a running daemon, as `daemon` has put them together; what `operations` works with."""
+
+from dataclasses import dataclass
+
+from node.config import Effective
+from node.events import Events
+from node.gateway.process import GatewayProcess
+from node.ingest.intake import Intake
+from node.lookup import Lookup
+from node.reading import Reading
+from node.replication.controller import Controller
+from node.replication.executor import Executor
+from node.replication.receipts import Receipts
+from node.swarm.knowledge import Knowledge
+from node.swarm.records import SharedRecords
+from node.swarm.speaking import Speaking
+from protocol.identity import KeyPair
+from protocol.net.bitswap import Bitswap
+from protocol.net.gossip import Gossip
+from protocol.net.host import Host
+from store.store import Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Parts:
+    """One daemon.
+
+    Attributes:
+        swarm: hash of the first charter, 32 bytes; `swarm_id` is its text.
+        capacity_bytes: what this peer offers.
+        started_s: `trio.current_time` when it was put together.
+        gateway: None when it is off.
+    """
+
+    settings: Effective
+    key: KeyPair
+    swarm: bytes
+    swarm_id: str
+    capacity_bytes: int
+    started_s: float
+    store: Store
+    events: Events
+    records: SharedRecords
+    knowledge: Knowledge
+    lookup: Lookup
+    host: Host
+    bitswap: Bitswap
+    gossip: Gossip
+    speaking: Speaking
+    executor: Executor
+    controller: Controller
+    receipts: Receipts
+    reading: Reading
+    intake: Intake
+    gateway: GatewayProcess | None

@@ -1,0 +1,139 @@
+"""Build the planner's view from what this peer knows: the only place where beliefs become a `SwarmView`."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import trio
+
+from node.replication.view import PeerView, RootKey, RootView, SwarmView
+from node.swarm.knowledge import Knowledge
+from node.swarm.speaking import Description
+from protocol.admission import KEEPER
+from protocol.membership import Peer
+
+UNKNOWN_CHARTER_COUNTS = ("ipfs",)
+
+
+class Beliefs:
+    """Makes views.
+
+    Args:
+        describe: what this peer says of itself at this moment.
+        linked: members that this peer has a connection to.
+        zone: of this peer.
+        blocked: why nothing may be planned, or None.
+    """
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        *,
+        describe: Callable[[], Description],
+        linked: Callable[[], frozenset[str]],
+        zone: str,
+        blocked: Callable[[], str | None],
+    ) -> None:
+        self._knowledge = knowledge
+        self._records = knowledge.records.counting
+        self._describe = describe
+        self._linked = linked
+        self._zone = zone
+        self._blocked = blocked
+        self._ever_held: set[bytes] = set()
+
+    def view(self, keys: Iterable[RootKey] | None = None) -> SwarmView:
+        """The view of these roots, or of all."""
+        roots = self.all_keys() if keys is None else keys
+        return SwarmView(
+            me=self._knowledge.me,
+            peers=self._peers(),
+            roots={key: self._root(key) for key in roots},
+            mass_loss=False,
+            planning_blocked=self._blocked(),
+        )
+
+    def keys_of(self, roots: Iterable[bytes]) -> list[RootKey]:
+        """The keys under which these roots are wanted, or held here."""
+        own = self._knowledge.own
+        keys: dict[RootKey, None] = {}
+        for root in roots:
+            wanted = self._records.wanted(root)
+            for kind in wanted.kinds if wanted else ():
+                keys[RootKey(root, kind)] = None
+            for kind in ("ipfs",):
+                if own.holds(root, kind):
+                    keys[RootKey(root, kind)] = None
+        return list(keys)
+
+    def all_keys(self) -> Iterator[RootKey]:
+        """Every root that is wanted or held here, on each of its kinds."""
+        yield from self.keys_of(self._records.roots())
+        for root, kind in self._knowledge.own.here:
+            wanted = self._records.wanted(root)
+            if wanted is None or kind not in wanted.kinds:
+                yield RootKey(root, kind)
+
+    def _root(self, key: RootKey) -> RootView:
+        wanted = self._records.wanted(key.root)
+        here = wanted is not None and key.kind in wanted.kinds
+        holders = self._knowledge.holders(key.root, key.kind)
+        if holders:
+            self._ever_held.add(key.root)
+        sizes = [pin.record.size_bytes or 0 for pin in self._records.live_pins(key.root)]
+        return RootView(
+            root=key.root,
+            kind=key.kind,
+            min=wanted.min if here and wanted else 0,
+            max=wanted.max if here and wanted else 0,
+            size_bytes=max(sizes, default=0),
+            holders=holders,
+            ever_held=key.root in self._ever_held,
+        )
+
+    def _peers(self) -> dict[str, PeerView]:
+        now_s = trio.current_time()
+        charter = self._records.charter
+        counts = frozenset(charter.counts if charter else UNKNOWN_CHARTER_COUNTS)
+        peers = {
+            str(peer_id): self._other(peer, counts, now_s)
+            for peer_id, peer in self._knowledge.membership.peers().items()
+        }
+        peers[self._knowledge.me] = self._this(counts)
+        return peers
+
+    def _other(self, peer: Peer, counts: frozenset[str], now_s: float) -> PeerView:
+        beat = peer.beat
+        keeper = KEEPER in peer.standing.roles
+        cloned = self._knowledge.book.of(peer.peer_id).cloned
+        state = "cloned" if cloned else peer.state(now_s)
+        if beat is None:
+            return PeerView(peer_id=peer.peer_id, state=state, keeper=keeper, kinds=frozenset())
+        return PeerView(
+            peer_id=peer.peer_id,
+            zone=beat.zone or "",
+            state=state,
+            keeper=keeper,
+            capacity_bytes=beat.capacity_bytes,
+            used_bytes=beat.used_bytes,
+            kinds=frozenset(store.kind for store in beat.backends) & counts,
+            full_kinds=frozenset(store.kind for store in beat.backends if store.full),
+            store_ids={store.kind: store.store_id for store in beat.backends},
+            connected=frozenset(map(str, beat.links)),
+            silent_s=peer.silent_s(now_s),
+        )
+
+    def _this(self, counts: frozenset[str]) -> PeerView:
+        about = self._describe()
+        roles = self._records.role(self._knowledge.me)
+        states = {"active": "alive", "draining": "draining", "away": "away", "leaving": "leaving"}
+        return PeerView(
+            peer_id=self._knowledge.me,
+            zone=self._zone,
+            state=states.get(about.state, "recovering"),  # type: ignore[arg-type]
+            keeper=KEEPER in roles,
+            capacity_bytes=about.capacity_bytes,
+            used_bytes=about.used_bytes,
+            kinds=frozenset(store.kind for store in about.backends) & counts,
+            full_kinds=frozenset(store.kind for store in about.backends if store.full),
+            store_ids={store.kind: store.store_id for store in about.backends},
+            connected=self._linked(),
+        )

@@ -1,0 +1,239 @@
+"""Letting a copy go, and letting others do so: the lease protocol of `protocol.leases` over the wire.
+
+Asker: 1. begin a round; 2. ask every named holder; 3. check lease and proof; 4. release, in one durable transaction;
+5. give the leases back.
+Owner: 1. merge and store the asker's pins; 2. decide; 3. fsync the lease; 4. answer with lease and proof.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+import trio
+
+from node.events import wall_ms
+from node.replication.planner import Release
+from node.replication.proving import prove
+from node.swarm.names import REPLICA
+from node.swarm.records import SharedRecords
+from protocol.errors import Reason
+from protocol.errors import Refused as WireRefused
+from protocol.identity import KeyPair
+from protocol.lease_messages import LeaseAnswer, LeaseAsk, LeaseReturn, open_lease, sign_lease
+from protocol.leases import LEASE_MS, Cancel, Lease, Leases, Proceed, Refused
+from protocol.limits import LEASE_PINS
+from protocol.messages import read_message, write_message
+from protocol.net.errors import NetError
+from protocol.net.rpc import Rpc
+from store.dag import walk
+from store.errors import StoreError
+from store.store import Holding, Store
+
+FACT = "lease/"
+ASK_TIMEOUT_S = 20.0
+RETURN_TIMEOUT_S = 5.0
+
+
+class SteadyClock:
+    """Wall-clock milliseconds at the start plus what the monotonic clock counted since: never jumps."""
+
+    def __init__(self) -> None:
+        self._start_ms = wall_ms()
+        self._start_s = time.monotonic()
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970, as this clock has it."""
+        return self._start_ms + int((time.monotonic() - self._start_s) * 1000)
+
+
+class Releasing:
+    """Both sides of the lease protocol for one peer.
+
+    Args:
+        max_of: the `max` that live pins want of a root on a kind, 0 where none does.
+        holds: whether this peer advertises the root complete on the kind.
+        blocked: why this peer grants nothing at all, or "".
+        on_release: called when a root was let go, after that is durable.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rpc: Rpc,
+        records: SharedRecords,
+        key: KeyPair,
+        *,
+        max_of: Callable[[bytes, str], int],
+        holds: Callable[[bytes, str], bool],
+        blocked: Callable[[], str],
+        on_release: Callable[[Holding], None],
+    ) -> None:
+        self._store = store
+        self._rpc = rpc
+        self._records = records
+        self._key = key
+        self._max_of = max_of
+        self._holds = holds
+        self._blocked = blocked
+        self._on_release = on_release
+        self._clock = SteadyClock()
+        self._leases = Leases(key.peer_id, map(Lease.from_bytes, store.facts(FACT).values()))
+
+    # the asker's side
+
+    async def release(self, release: Release) -> str | None:
+        """Let a root go under leases; returns None when it is gone, else why it was kept.
+
+        Raises:
+            StoreError: the disk refused; the copy is still here.
+        """
+        root, kind = release.root, release.kind
+        nonce = secrets.token_bytes(32)
+        begun = self._leases.begin(root, kind, release.ask, release.max, nonce=nonce, now_ms=self._clock.now_ms())
+        if isinstance(begun, Refused):
+            return begun.detail
+        try:
+            if begun.needed:
+                refusal = await self._collect(release, nonce, begun.needed)
+                if refusal is not None:
+                    return refusal
+            # Nothing may happen between this look and the transaction that depends on it but the thread's start.
+            if not self._leases.may_release_now(nonce, self._clock.now_ms()):
+                return "the leases were too old when it came to releasing"
+            if self._max_of(root, kind) > release.max:
+                return "a pin wants more copies than the leases are for"
+            holding = await trio.to_thread.run_sync(self._store.release, root, kind)
+            if holding is not None:
+                self._on_release(holding)
+            return None
+        finally:
+            await self._give_back(self._leases.finish(nonce))
+
+    async def _collect(self, release: Release, nonce: bytes, needed: frozenset[str]) -> str | None:
+        mine = await trio.to_thread.run_sync(self._proof, nonce, release.root)
+        refusals: list[str] = []
+        proceed = False
+
+        async def ask(owner: str) -> None:
+            nonlocal proceed
+            outcome = await self._ask(release, nonce, owner, mine)
+            if isinstance(outcome, Proceed):
+                proceed = True
+            elif isinstance(outcome, Cancel):
+                refusals.append(outcome.reason)
+                nursery.cancel_scope.cancel()
+                await self._give_back(outcome)
+
+        async with trio.open_nursery() as nursery:
+            for owner in needed:
+                nursery.start_soon(ask, owner)
+        if proceed:
+            return None
+        return refusals[0] if refusals else "the round was over before all had answered"
+
+    async def _ask(self, release: Release, nonce: bytes, owner: str, mine: bytes) -> Proceed | Cancel | None:
+        pins = self._records.counting.live_pins(release.root)
+        ask = LeaseAsk(
+            nonce=nonce,
+            root=release.root,
+            kind=release.kind,
+            to=self._key.peer_id,
+            max=release.max,
+            pins=tuple(pin.raw for pin in pins[:LEASE_PINS]),
+            until_ms=self._clock.now_ms() + LEASE_MS,
+        )
+        try:
+            raw = await self._rpc.call(owner, REPLICA, write_message(ask), ASK_TIMEOUT_S)
+            answer = read_message(raw, (LeaseAnswer,))
+            if answer is None:
+                return self._leases.refused(nonce, owner, "no answer to what was asked")
+            if answer.pins:
+                await self._records.accept(answer.pins)
+            if not answer.granted or answer.lease is None:
+                return self._leases.refused(nonce, owner, answer.reason or "no reason given")
+            lease = open_lease(answer.lease)
+        except (NetError, WireRefused) as error:
+            return self._leases.refused(nonce, owner, str(error))
+        if lease.owner != owner or lease.nonce != nonce:
+            return self._leases.refused(nonce, owner, "sent a lease that is not its own")
+        return self._leases.granted(lease, proven=answer.proof == mine, now_ms=self._clock.now_ms())
+
+    async def _give_back(self, ended: Cancel | None) -> None:
+        """Tell the owners that their leases are no longer needed; who does not hear it is bound for the full hour."""
+        if ended is None:
+            return
+        message = write_message(LeaseReturn(nonce=ended.nonce, root=ended.root, kind=ended.kind))
+
+        async def tell(owner: str) -> None:
+            with suppress(NetError):
+                await self._rpc.call(owner, REPLICA, message, RETURN_TIMEOUT_S)
+
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + RETURN_TIMEOUT_S):
+            async with trio.open_nursery() as nursery:
+                for owner in ended.give_back:
+                    nursery.start_soon(tell, owner)
+
+    # the owner's side
+
+    async def answer(self, asker: str, ask: LeaseAsk) -> LeaseAnswer:
+        """Answer an ask for a lease.
+
+        Raises:
+            WireRefused: it speaks for somebody else.
+        """
+        if ask.to != asker:
+            raise WireRefused(Reason.NOT_ALLOWED, f"{asker} asks for a lease to {ask.to}")
+        await self._records.accept(ask.pins)
+        return await self._decide(ask)
+
+    async def take_back(self, asker: str, returned: LeaseReturn) -> None:
+        """The asker needs its lease no more."""
+        lease = self._leases.given_back(returned.root, returned.kind, asker, returned.nonce)
+        if lease is not None:
+            await trio.to_thread.run_sync(self._store.set_fact, _fact(lease), None)
+
+    async def _decide(self, ask: LeaseAsk) -> LeaseAnswer:
+        granted = self._leases.ask(
+            ask.root,
+            ask.kind,
+            ask.to,
+            ask.max,
+            nonce=ask.nonce,
+            now_ms=self._clock.now_ms(),
+            complete=self._holds(ask.root, ask.kind),
+            known_max=self._max_of(ask.root, ask.kind),
+            blocked=self._blocked(),
+        )
+        if isinstance(granted, Refused):
+            known = self._records.counting.live_pins(ask.root) if granted.reason == "higher_max" else ()
+            raws = tuple(pin.raw for pin in known if pin.raw not in ask.pins)
+            return LeaseAnswer(granted=False, reason=granted.detail, pins=raws[:LEASE_PINS])
+        lease = granted.lease
+        try:
+            fact = _fact(lease)
+            await trio.to_thread.run_sync(self._store.set_fact, fact, lease.to_bytes())
+            proof = await trio.to_thread.run_sync(self._proof, ask.nonce, ask.root)
+        except StoreError as error:
+            return LeaseAnswer(granted=False, reason=f"cannot prove the root: {error}")
+        return LeaseAnswer(granted=True, lease=sign_lease(lease, self._key), proof=proof)
+
+    def _proof(self, nonce: bytes, root: bytes) -> bytes:
+        cids = [visited.cid for visited in walk(root, self._store.get)]
+        return prove(nonce, cids, self._store.get)
+
+    def bound(self, root: bytes, kind: str) -> bool:
+        """Whether this peer has promised to keep the root."""
+        return self._leases.bound(root, kind, self._clock.now_ms())
+
+    async def tick(self) -> None:
+        """Forget what has ended."""
+        now_ms = self._clock.now_ms()
+        self._leases.tick(now_ms)
+        for lease in self._leases.expire(now_ms):
+            await trio.to_thread.run_sync(partial(self._store.set_fact, _fact(lease), None))
+
+
+def _fact(lease: Lease) -> str:
+    return f"{FACT}{lease.root.hex()}/{lease.kind}/{lease.to}/{lease.nonce.hex()}"

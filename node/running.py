@@ -1,0 +1,188 @@
+"""A daemon that runs: its tasks, its periodic work, and what happens when one part has news for another."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from node.events import wall_ms
+from node.parts import Parts
+from node.replication.releasing import Releasing
+from node.self_description import SelfDescription
+from node.supervisor import Worker
+from node.swarm.catching_up import CatchingUp
+from node.swarm.contacts import Contacts
+from node.swarm.listening import Listening
+from protocol.beat import SignedBeat
+from protocol.changes import Changes
+
+if TYPE_CHECKING:
+    from node.assembly import Hooks
+
+log = logging.getLogger("pinakothek.daemon")
+
+TICK_S = 1.0
+RECORDS_DUE_S = 5.0
+HOUSEKEEPING_S = 60.0
+STANDING_LINGER_S = 1.0
+"""Before a connection is closed because its peer became a member or ceased to be: the answer that made it one is still
+on its way."""
+
+
+class InviteDoor(Protocol):
+    """What the daemon needs of `operations`: when strangers may join, and that it hears of changed roots."""
+
+    invites_open_until_ms: int
+
+    def roots_changed(self, roots: "Sequence[bytes] | frozenset[bytes]") -> None: ...
+
+
+class Daemon:
+    """The parts, running."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        contacts: Contacts,
+        listening: Listening,
+        catching_up: CatchingUp,
+        releasing: Releasing,
+        about: SelfDescription,
+    ) -> None:
+        self.parts = parts
+        self._contacts = contacts
+        self._listening = listening
+        self._catching_up = catching_up
+        self._releasing = releasing
+        self._about = about
+        self._operations: InviteDoor | None = None
+        self._start_quiet_until_s = parts.knowledge.membership.plans_blocked_until_s
+        self._was_blocked = True
+        self._members: frozenset[str] = frozenset()
+        self._collected_ms = 0
+
+    def connect(self, hooks: "Hooks") -> None:
+        """Let the parts tell one another."""
+        parts = self.parts
+        hooks.change = self._records_changed
+        hooks.news = parts.speaking.tell_records
+        hooks.replan = parts.controller.replan
+        hooks.step = parts.speaking.tell_holdings
+        hooks.beat = self._heard
+        hooks.invites_open = self._invites_open
+        parts.host.on_connected.append(self._connected)
+        self._members = frozenset(parts.records.counting.members())
+        parts.knowledge.standings_changed()
+
+    def connect_operations(self, operations: InviteDoor) -> None:
+        """Let the service hear of changes, and say when invites are open."""
+        self._operations = operations
+
+    async def begin(self) -> None:
+        """What is done once the network listens: this peer's own set is known to itself."""
+        if len(self._members) > 1:
+            self._catching_up.trigger.ask_anyone()
+
+    def tasks(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        """What runs until the stop, beside the network, the executor and the workers."""
+        return (
+            self._listening.run,
+            self.parts.speaking.run,
+            self._catching_up.run,
+            self._contacts.redial.run,
+            self.parts.controller.run,
+        )
+
+    def workers(self) -> tuple[Worker, ...]:
+        """What is done every so often."""
+        return (
+            Worker("liveness", self._tick),
+            Worker("expiry", self._let_time_act),
+            Worker("housekeeping", self._keep_house),
+        )
+
+    async def finish(self) -> None:
+        """Before the stop: keep what the next start should know."""
+        with trio.move_on_after(2):
+            await self._contacts.save()
+
+    def blocked(self) -> str | None:
+        """Why nothing may be planned now, or None.
+
+        After a start nothing is planned until every member was heard and its holdings are known, or until the quiet time
+        that membership sets is over; after a freeze always until the latter.
+        """
+        now_s = trio.current_time()
+        membership = self.parts.knowledge.membership
+        if membership.may_plan(now_s):
+            return None
+        if membership.plans_blocked_until_s == self._start_quiet_until_s and self._all_is_known():
+            return None
+        return f"{membership.plans_blocked_until_s - now_s:.0f} s of quiet after start or standstill"
+
+    def _all_is_known(self) -> bool:
+        knowledge = self.parts.knowledge
+        for peer_id, peer in knowledge.membership.peers().items():
+            if not peer.standing.member:
+                continue
+            holdings = knowledge.book.of(peer_id)
+            if peer.sees != "alive" or holdings.known is None or holdings.known != holdings.newest:
+                return False
+        return len(self._members) <= 1 or self._catching_up.synced.is_set()
+
+    def _records_changed(self, changes: Changes) -> None:
+        parts = self.parts
+        if changes.roots:
+            parts.lookup.changed(changes.roots)
+            if self._operations is not None:
+                self._operations.roots_changed(changes.roots)
+            parts.controller.replan(changes.roots)
+        if changes.flows or changes.charter:
+            parts.controller.replan(None)
+        if changes.roles or changes.charter:
+            parts.knowledge.standings_changed()
+            self._standings_moved()
+
+    def _standings_moved(self) -> None:
+        """Connections of peers that became members, or ceased to be, are closed and dialled anew."""
+        now = frozenset(self.parts.records.counting.members())
+        moved, self._members = now ^ self._members, now
+        for peer_id in moved & self.parts.host.connected():
+            self.parts.host.spawn(self._redial_as_what_it_is_now, peer_id)
+
+    async def _redial_as_what_it_is_now(self, peer_id: str) -> None:
+        await trio.sleep(STANDING_LINGER_S)
+        await self.parts.host.standing_changed(peer_id)
+
+    def _heard(self, signed: SignedBeat) -> None:
+        self._contacts.heard(signed)
+        ours = self.parts.records.counting.digest
+        self._catching_up.trigger.on_beat(signed.sender, signed.beat.records_digest, ours, trio.current_time())
+
+    def _connected(self, peer_id: str) -> None:
+        if self.parts.records.counting.is_member(peer_id):
+            self.parts.speaking.beat_soon()
+
+    def _invites_open(self) -> bool:
+        return self._operations is not None and self._operations.invites_open_until_ms > wall_ms()
+
+    async def _tick(self) -> float:
+        self.parts.knowledge.tick()
+        blocked = self.blocked() is not None
+        if self._was_blocked and not blocked:
+            self.parts.controller.replan(None)
+        self._was_blocked = blocked
+        self._about.crowded_out = self.parts.controller.last_plan.crowded_out
+        return TICK_S
+
+    async def _let_time_act(self) -> float:
+        if not self.parts.knowledge.membership.clock().wrong:
+            await self.parts.records.due()
+        return RECORDS_DUE_S
+
+    async def _keep_house(self) -> float:
+        await self._contacts.save()
+        await self._releasing.tick()
+        await trio.to_thread.run_sync(self.parts.store.collect, wall_ms())
+        return HOUSEKEEPING_S

@@ -1,0 +1,133 @@
+"""`init`: make a peer's data directory, as the founder of a swarm or as the one who redeems an invite.
+
+The identity is written last: a directory without one is no peer, and `init` can be run again.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from node.config import FILE_NAME
+from node.errors import Failed, Usage
+from node.events import wall_ms
+from node.keys import IDENTITY, STEWARD, new_key, sync_folder, write_key
+from node.swarm.storing import entry_of
+from node.version import VERSION
+from protocol.errors import Refused
+from protocol.founding import found_swarm
+from protocol.identity import KeyPair
+from protocol.invite import parse_invite
+from protocol.records import Record, Signed
+from store.store import Store
+
+SWARM_FACT = "swarm"
+CONTACTS_FACT = "contacts"
+"""Addresses of members to dial first, one a line; the daemon keeps it up to date."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitOptions:
+    """What `init` was told. `join` is an invite's line; None founds a swarm."""
+
+    data_dir: Path
+    name: str | None = None
+    zone: str | None = None
+    capacity_bytes: int | None = None
+    join: str | None = None
+
+
+def initialise(options: InitOptions) -> dict[str, Any]:
+    """Make the data directory.
+
+    Returns:
+        The fields of `init --json`; with a new swarm also `recovery_key`, which is kept nowhere.
+
+    Raises:
+        UserError: the directory is a peer already, the invite is damaged (2), refused (5) or nobody could be reached (1).
+    """
+    folder = options.data_dir
+    if (folder / IDENTITY).exists():
+        raise Failed(f"{folder}: a peer is here already", hint="choose another --data-dir")
+    name = options.name or socket.gethostname().partition(".")[0] or "peer"
+    key = new_key()
+    made = {
+        "peer_id": key.peer_id,
+        "name": name,
+        "version": VERSION,
+        "data_dir": str(folder),
+        "addrs": [],
+    }
+    if options.join is not None:
+        _join(options, key, name)
+    else:
+        made["recovery_key"] = _found(options, key, name)
+    return made
+
+
+def _found(options: InitOptions, key: KeyPair, name: str) -> str:
+    steward, recovery = new_key(), new_key()
+    founding = found_swarm(key.peer_id, steward, recovery.peer_id, name=name, now_ms=wall_ms())
+    _write(options, name, key, steward, founding.swarm_id, founding.records, ())
+    return recovery.seed.hex()
+
+
+def _join(options: InitOptions, key: KeyPair, name: str) -> None:
+    assert options.join is not None
+    try:
+        invite = parse_invite(options.join)
+    except Refused as error:
+        raise Usage(f"the invite is damaged: {error.detail}", hint="copy the whole line") from error
+    from node.joining import redeem  # libp2p takes most of a second to import; a founder does not need it
+
+    welcome = redeem(invite, key)
+    _write(options, name, key, None, invite.swarm_id, welcome.records, welcome.contacts)
+
+
+def _write(
+    options: InitOptions,
+    name: str,
+    key: KeyPair,
+    steward: KeyPair | None,
+    swarm_id: str,
+    records: tuple[Signed[Record], ...],
+    contacts: tuple[str, ...],
+) -> None:
+    folder = options.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_config(options, name)
+        store = Store.open(folder)
+        try:
+            store.append_records([entry_of(signed) for signed in records])
+            store.set_fact(SWARM_FACT, swarm_id.encode())
+            store.set_fact(CONTACTS_FACT, "\n".join(contacts).encode())
+        finally:
+            store.close()
+        if steward is not None:
+            write_key(folder, STEWARD, steward)
+        write_key(folder, IDENTITY, key)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise Failed(f"{error.filename or folder}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _write_config(options: InitOptions, name: str) -> None:
+    lines = [f"name = {_quoted(name)}"]
+    if options.zone:
+        lines.append(f"zone = {_quoted(options.zone)}")
+    if options.capacity_bytes is not None:
+        lines.append(f"capacity = {options.capacity_bytes}")
+    path = options.data_dir / FILE_NAME
+    if not path.exists():
+        with path.open("w") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string."""
+    escaped = "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
+    return f'"{escaped}"'

@@ -1,0 +1,79 @@
+"""Where blocks can be had: holders that are connected, what a pin names, and IPFS nodes that happen to be here."""
+
+import logging
+from collections.abc import Sequence
+
+import trio
+
+from node.replication.planner import Fetch
+from node.self_description import SelfDescription
+from node.swarm.knowledge import Knowledge
+from protocol.net.errors import NetError
+from protocol.net.host import Host
+
+log = logging.getLogger("pinakothek.sources")
+
+DIAL_S = 10.0
+MAX_STRANGERS = 8
+
+
+class Sources:
+    """Answers for one peer."""
+
+    def __init__(self, host: Host, knowledge: Knowledge, about: SelfDescription) -> None:
+        self._host = host
+        self._knowledge = knowledge
+        self._about = about
+
+    async def for_fetch(self, fetch: Fetch) -> list[str]:
+        """Whom to fetch from: the plan's sources that are connected, else whoever the pins name or is around."""
+        connected = self._host.connected()
+        known = [peer for peer in fetch.sources if peer in connected]
+        if known:
+            return known
+        named = await self._dial_named(fetch.root)
+        is_member = self._knowledge.records.counting.is_member
+        strangers = [peer for peer in self._host.connected() if not is_member(peer)][:MAX_STRANGERS]
+        return list(dict.fromkeys([*named, *strangers]))
+
+    async def _dial_named(self, root: bytes) -> list[str]:
+        """Connect to the addresses that the root's pins name."""
+        addrs = [addr for pin in self._knowledge.records.counting.live_pins(root) for addr in pin.record.sources]
+        reached: list[str] = []
+
+        async def dial(addr: str) -> None:
+            peer_id = addr.rpartition("/p2p/")[2]
+            try:
+                await self._host.connect(peer_id, [addr], DIAL_S)
+                reached.append(peer_id)
+            except NetError as error:
+                log.info("source %s: %s", addr, error)
+
+        async with trio.open_nursery() as nursery:
+            for addr in dict.fromkeys(addrs):
+                nursery.start_soon(dial, addr)
+        return reached
+
+    def for_reading(self, root: bytes) -> Sequence[str]:
+        """Whom to read a root from that is not here: its holders, else any member."""
+        connected = self._host.connected()
+        kinds = self._knowledge.book.kinds(root)
+        holders = [peer for kind in sorted(kinds) for peer in self._knowledge.holders(root, kind) if peer in connected]
+        if holders:
+            return list(dict.fromkeys(holders))
+        return [peer for peer in connected if self._knowledge.records.counting.is_member(peer)]
+
+    def max_of(self, root: bytes, kind: str) -> int:
+        """How many copies live pins want of a root on a kind; 0 where none wants it."""
+        wanted = self._knowledge.records.counting.wanted(root)
+        return wanted.max if wanted is not None and kind in wanted.kinds else 0
+
+    def limit_of(self, root: bytes) -> int:
+        """Bytes that a root may have here: what its flows allow, and the room there is."""
+        counting = self._knowledge.records.counting
+        limits = [self._about.free_bytes()]
+        for pin in counting.live_pins(root):
+            flow = counting.flows.get(pin.record.flow)
+            if flow is not None and flow.record.max_root_bytes is not None:
+                limits.append(flow.record.max_root_bytes)
+        return min(limits)

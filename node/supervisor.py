@@ -1,0 +1,83 @@
+"""Run the daemon's background workers: one bounded unit of work at a time, back-off and last error kept by the runner.
+
+An expected fault (a peer, a disk, the data) parks the worker for a while and is reported; a bug propagates and stops
+the daemon, because nobody knows what it has broken.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from protocol.errors import ProtocolError
+from store.errors import StoreError
+
+log = logging.getLogger("pinakothek.worker")
+
+FIRST_BACKOFF_S = 1.0
+MAX_BACKOFF_S = 60.0
+"""Guesses: long enough not to burn a core on a broken disk, short enough that an operator sees the recovery."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """A named piece of background work.
+
+    Attributes:
+        name: what the log and `status` call it.
+        work: does one bounded unit and returns the seconds to idle before the next.
+        wake: set by others to end the idling early; cleared before each unit.
+        failures: units failed in a row.
+        last_error: the latest failure's text, or None.
+    """
+
+    name: str
+    work: Callable[[], Awaitable[float]]
+    wake: trio.Event = field(default_factory=trio.Event)
+    failures: int = 0
+    last_error: str | None = None
+
+    def nudge(self) -> None:
+        """Have the next unit start now, or right after the one in hand."""
+        self.wake.set()
+
+
+async def run_workers(workers: Sequence[Worker], stop: trio.Event, *, grace_s: float) -> None:
+    """Run `workers` until `stop`; a unit in hand then has `grace_s` to finish before it is cancelled."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_bound_shutdown, nursery.cancel_scope, stop, grace_s)
+        for worker in workers:
+            nursery.start_soon(_supervise, worker, stop, name=worker.name)
+    if nursery.cancel_scope.cancelled_caught:
+        log.warning("a worker did not finish within %.0f s of the stop and was cancelled", grace_s)
+
+
+async def _supervise(worker: Worker, stop: trio.Event) -> None:
+    while not stop.is_set():
+        worker.wake = trio.Event()
+        try:
+            idle_s = await worker.work()
+            worker.failures, worker.last_error = 0, None
+        except (StoreError, ProtocolError, OSError) as error:
+            worker.failures += 1
+            worker.last_error = str(error)
+            idle_s = min(FIRST_BACKOFF_S * 2 ** (worker.failures - 1), MAX_BACKOFF_S)
+            log.warning("%s: %s; next try in %.0f s", worker.name, error, idle_s)
+        await _idle(worker, stop, idle_s)
+
+
+async def _idle(worker: Worker, stop: trio.Event, idle_s: float) -> None:
+    async def until(event: trio.Event, scope: trio.CancelScope) -> None:
+        await event.wait()
+        scope.cancel()
+
+    with trio.move_on_after(idle_s):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(until, worker.wake, nursery.cancel_scope)
+            nursery.start_soon(until, stop, nursery.cancel_scope)
+
+
+async def _bound_shutdown(scope: trio.CancelScope, stop: trio.Event, grace_s: float) -> None:
+    await stop.wait()
+    scope.deadline = trio.current_time() + grace_s

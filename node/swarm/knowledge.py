@@ -1,0 +1,145 @@
+"""What this peer knows of the swarm: who is there, who holds what, and what it holds itself.
+
+Everything here is in memory and answers look-ups; it changes by what arrives (`listening`), by silence (`tick`), by the
+records, and by what the store has taken or let go. Whoever plans is told which roots to look at again.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+
+import trio
+
+from node.events import Events, wall_ms
+from node.swarm.own_holdings import OwnHoldings
+from node.swarm.records import SharedRecords
+from protocol.beat import SignedBeat
+from protocol.holdings import HoldingsBook
+from protocol.holdings_messages import Change, Element, HoldingsDelta
+from protocol.identity import KeyPair
+from protocol.membership import Event, Froze, Membership, Seen
+from store.cid import cid_text
+from store.store import Holding
+
+log = logging.getLogger("pinakothek.swarm")
+
+Replan = Callable[[Iterable[bytes] | None], None]
+"""Roots to plan anew; None is all of them."""
+
+
+class Knowledge:
+    """One peer's knowledge of its swarm.
+
+    Args:
+        replan: told what changed.
+    """
+
+    def __init__(
+        self,
+        key: KeyPair,
+        records: SharedRecords,
+        membership: Membership,
+        own: OwnHoldings,
+        events: Events,
+        *,
+        replan: Replan,
+    ) -> None:
+        self.key = key
+        self.records = records
+        self.membership = membership
+        self.own = own
+        self.book = HoldingsBook()
+        self.events = events
+        self._replan = replan
+        self._statements: dict[str, tuple[tuple[int, int], bytes]] = {}
+        self._awaited: dict[Element, trio.Event] = {}
+
+    @property
+    def me(self) -> str:
+        """This peer's id."""
+        return self.key.peer_id
+
+    # what arrives
+
+    def take_beat(self, signed: SignedBeat) -> None:
+        """A heartbeat, its signature checked, of the peer that gossip names as its author."""
+        now_s = trio.current_time()
+        self.act_on(self.membership.on_beat(signed, now_s, wall_ms()))
+        if signed.beat.holdings is not None:
+            self._statements[signed.sender] = (signed.beat.holdings.order, signed.raw)
+            self._look_at(self.book.on_summary(signed.sender, signed.beat.holdings, now_s))
+
+    def take_delta(self, peer: str, delta: HoldingsDelta, raw: bytes) -> None:
+        """A change of a member's holdings that it signed."""
+        member = self.membership.get(peer)
+        if member is None:
+            return
+        self._statements[peer] = (delta.after.order, raw)
+        self._look_at(self.book.on_delta(member.peer_id, delta, trio.current_time()))
+
+    def statement_of(self, owner: str) -> tuple[bytes, list[Element]] | None:
+        """A peer's signed statement of its holdings with the elements that it is about, where both are known."""
+        if owner == self.me:
+            kept = self._statements.get(owner)
+            summary = self.own.summary()
+            return (kept[1], self.own.elements()) if kept and kept[0] == summary.order else None
+        member = self.membership.get(owner)
+        kept = self._statements.get(owner)
+        if member is None or kept is None:
+            return None
+        holdings = self.book.of(member.peer_id)
+        if holdings.known is None or holdings.known.order != kept[0]:
+            return None
+        return kept[1], sorted(holdings.held.elements)
+
+    def stated(self, order: tuple[int, int], raw: bytes) -> None:
+        """This peer has signed a statement of its own holdings."""
+        self._statements[self.me] = (order, raw)
+
+    # what silence and records do
+
+    def tick(self) -> None:
+        """Let silence act; call it every second."""
+        self.act_on(self.membership.tick(trio.current_time()))
+
+    def standings_changed(self) -> None:
+        """The records say anew who belongs."""
+        self.act_on(self.membership.set_standings(self.records.counting.standings(), trio.current_time()))
+
+    def act_on(self, events: Iterable[Event]) -> None:
+        """Tell of what membership noticed, and have everything planned anew."""
+        events = tuple(events)
+        for event in events:
+            if isinstance(event, Seen):
+                self.events.tell(f"peer_{event.sees}", peer_id=event.peer, detail=event.reason)
+                log.info("%s is %s: %s", event.peer, event.sees, event.reason)
+            elif isinstance(event, Froze):
+                log.warning("this process stood still for %.1f s; every silence begins anew", event.stood_s)
+        if events:
+            self._replan(None)
+
+    # what this peer holds
+
+    def holding_changed(self, holding: Holding, held: bool) -> None:
+        """The store has taken a root, or let it go, durably."""
+        if holding.changed:
+            self.own.note(holding.seq, Change(holding.root, holding.kind, held))
+        if held and (event := self._awaited.pop(Element(holding.root, holding.kind), None)):
+            event.set()
+        self._look_at([holding.root])
+        log.debug("%s %s", "holds" if held else "let go", cid_text(holding.root))
+
+    async def until_held(self, root: bytes, kind: str) -> None:
+        """Wait until this peer holds the root."""
+        element = Element(root, kind)
+        while element not in self.own.here:
+            await self._awaited.setdefault(element, trio.Event()).wait()
+
+    def holders(self, root: bytes, kind: str) -> frozenset[str]:
+        """Everyone who says that it holds the root, this peer by what its store has."""
+        others = frozenset(str(peer) for peer in self.book.holders(root, kind)) - {self.me}
+        return others | {self.me} if self.own.holds(root, kind) else others
+
+    def _look_at(self, roots: Iterable[bytes]) -> None:
+        roots = frozenset(roots)
+        if roots:
+            self._replan(roots)

@@ -1,0 +1,70 @@
+"""What this peer holds, as it tells the others: every step in the order in which the store fsynced it.
+
+Concurrent holds and releases finish in any order, but each carries the `seq` of its transaction. Steps are told in that
+order and only without gaps, so that what is signed at a `seq` is exactly what the store held then.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable
+
+from protocol.beat import HoldingsSummary
+from protocol.holdings import ElementSet
+from protocol.holdings_messages import Change, Element, HoldingsDelta
+from protocol.limits import HOLDINGS_PER_DELTA
+
+
+class OwnHoldings:
+    """This peer's set: `here` is what the store has, `told` what was signed last.
+
+    Args:
+        epoch, seq: of the store, for `elements`.
+        on_step: called when there is something to tell.
+    """
+
+    def __init__(self, epoch: int, seq: int, elements: Iterable[Element], on_step: Callable[[], None]) -> None:
+        self.here = set(elements)
+        self.epoch = epoch
+        self._told = ElementSet(self.here)
+        self._told_seq = seq
+        self._next_seq = seq + 1
+        self._early: list[tuple[int, Change]] = []
+        self._ready: list[Change] = []
+        self._on_step = on_step
+
+    def note(self, seq: int, change: Change) -> None:
+        """The store has made this change durable as its step `seq`; one that was no step is passed over."""
+        element = Element(change.root, change.kind)
+        (self.here.add if change.held else self.here.discard)(element)
+        if seq < self._next_seq:
+            return
+        heapq.heappush(self._early, (seq, change))
+        while self._early and self._early[0][0] <= self._next_seq:
+            step, ready = heapq.heappop(self._early)
+            if step == self._next_seq:
+                self._ready.append(ready)
+                self._next_seq += 1
+        if self._ready:
+            self._on_step()
+
+    def holds(self, root: bytes, kind: str) -> bool:
+        """Whether the root is here complete."""
+        return Element(root, kind) in self.here
+
+    def summary(self) -> HoldingsSummary:
+        """What to sign of the set as it was last told."""
+        return self._told.summary(self.epoch, self._told_seq)
+
+    def elements(self) -> list[Element]:
+        """The set as it was last told, in order."""
+        return sorted(self._told.elements)
+
+    def next_delta(self) -> HoldingsDelta | None:
+        """The steps not told yet, as many as fit a message; they count as told from now on."""
+        if not self._ready:
+            return None
+        taken = HOLDINGS_PER_DELTA
+        changes, self._ready = self._ready[:taken], self._ready[taken:]
+        for change in changes:
+            self._told.apply(change)
+        self._told_seq += len(changes)
+        return HoldingsDelta(after=self.summary(), changes=tuple(changes))

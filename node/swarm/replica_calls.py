@@ -1,0 +1,42 @@
+"""`/pinakothek/replica/1`: one protocol for leases and receipts; each kind of ask goes to who answers it."""
+
+from node.replication.receipts import Receipts
+from node.replication.releasing import Releasing
+from node.swarm.names import REPLICA
+from protocol.errors import Refused
+from protocol.lease_messages import LeaseAsk, LeaseReturn
+from protocol.limits import LEASE_PINS, PAGE_BYTES, RECORD_BYTES
+from protocol.messages import read_message, write_message
+from protocol.net.errors import RpcRefused
+from protocol.net.rpc import Rpc
+from protocol.receipt_messages import ReceiptAsk
+
+MAX_REQUEST_BYTES = LEASE_PINS * RECORD_BYTES // 8
+"""Sixty-four pins of usual length; a root with more and longer ones sends those that fit."""
+CONCURRENCY = 64
+
+
+def answer_replica_calls(rpc: Rpc, releasing: Releasing, receipts: Receipts) -> None:
+    """Register the protocol."""
+
+    async def answer(peer_id: str, body: bytes) -> bytes:
+        try:
+            ask = read_message(body, (LeaseAsk, LeaseReturn, ReceiptAsk))
+            if isinstance(ask, LeaseAsk):
+                return write_message(await releasing.answer(peer_id, ask))
+            if isinstance(ask, LeaseReturn):
+                await releasing.take_back(peer_id, ask)
+                return b""
+            if isinstance(ask, ReceiptAsk):
+                return write_message(await receipts.answer(ask))
+        except Refused as error:
+            raise RpcRefused("refused", str(error)) from error
+        raise RpcRefused("unknown", "not a question of this version")
+
+    rpc.register(
+        REPLICA,
+        answer,
+        max_request_bytes=MAX_REQUEST_BYTES,
+        max_response_bytes=2 * PAGE_BYTES,
+        concurrency=CONCURRENCY,
+    )

@@ -1,0 +1,155 @@
+"""Gossip out: this peer's heartbeats, its new records, and the changes of its holdings."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from node.events import wall_ms
+from node.swarm.batching import Batcher
+from node.swarm.knowledge import Knowledge
+from node.swarm.names import beat_topic, holdings_topic, pins_topic
+from protocol.beat import BackendReport, Beat, sign_beat
+from protocol.holdings_messages import sign_delta
+from protocol.identity import PeerId
+from protocol.join_messages import RecordBatch
+from protocol.limits import BEAT_ADDRS, MEMBERS
+from protocol.messages import write_message
+from protocol.net.errors import NetError
+from protocol.net.gossip import Gossip
+from protocol.net.host import Host
+from protocol.records import Record, Signed
+
+log = logging.getLogger("pinakothek.gossip")
+
+BATCH_BYTES = 48 * 1024
+BATCH_RECORDS = 256
+"""Gossip takes 64 KiB a message; the rest is room for the envelope."""
+LEAST_BETWEEN_BEATS_S = 1.0
+GREETING_S = 0.5
+"""After a new connection gossip needs a moment to learn who listens; then a heartbeat introduces this peer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What this peer says of itself in a heartbeat, besides what the swarm's parts know."""
+
+    state: str
+    capacity_bytes: int
+    used_bytes: int
+    backends: tuple[BackendReport, ...]
+    away_until_ms: int | None = None
+
+
+class Speaking:
+    """Tells the swarm about this peer.
+
+    Args:
+        describe: state, away_until_ms, capacity and use in bytes, and stores, at this moment.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        gossip: Gossip,
+        swarm_id: str,
+        knowledge: Knowledge,
+        *,
+        name: str,
+        zone: str | None,
+        version: str,
+        incarnation: int,
+        describe: Callable[[], Description],
+    ) -> None:
+        self._host = host
+        self._gossip = gossip
+        self._swarm_id = swarm_id
+        self._knowledge = knowledge
+        self._name, self._zone, self._version = name, zone, version
+        self._incarnation = incarnation
+        self._describe = describe
+        self._seq = 0
+        self._soon = trio.Event()
+        self._steps = trio.Event()
+        self._records: Batcher[bytes] = Batcher(
+            self._publish_records, size_of=len, max_bytes=BATCH_BYTES, max_items=BATCH_RECORDS
+        )
+
+    def tell_records(self, records: Sequence[Signed[Record]]) -> None:
+        """Pass these on."""
+        for signed in records:
+            self._records.add(signed.raw)
+
+    def tell_holdings(self) -> None:
+        """There are new steps in this peer's holdings."""
+        self._steps.set()
+
+    def beat_soon(self) -> None:
+        """Beat before the next one is due: something about this peer has changed, or somebody is new."""
+        self._soon.set()
+
+    async def run(self) -> None:
+        """Speak until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._records.run)
+            nursery.start_soon(self._publish_holdings)
+            while True:
+                self._soon = trio.Event()
+                await self._beat()
+                await trio.sleep(LEAST_BETWEEN_BEATS_S)
+                with trio.move_on_after(self._knowledge.membership.beat_interval_s - LEAST_BETWEEN_BEATS_S):
+                    await self._soon.wait()
+                    await trio.sleep(GREETING_S)
+
+    def compose(self) -> Beat:
+        """The heartbeat as of now; each has a `seq` of its own."""
+        self._seq += 1
+        about = self._describe()
+        recovering = about.state == "recovering"
+        return Beat(
+            incarnation=self._incarnation,
+            seq=self._seq,
+            clock_ms=wall_ms(),
+            state=about.state,
+            away_until_ms=about.away_until_ms,
+            name=self._name,
+            zone=self._zone,
+            capacity_bytes=about.capacity_bytes,
+            used_bytes=about.used_bytes,
+            backends=about.backends,
+            addrs=tuple(addr.partition("/p2p/")[0] for addr in self._host.addrs)[:BEAT_ADDRS],
+            links=tuple(sorted(map(PeerId, self._linked())))[:MEMBERS],
+            records_digest=self._knowledge.records.counting.digest,
+            holdings=None if recovering else self._knowledge.own.summary(),
+            version=self._version,
+        )
+
+    def _linked(self) -> list[str]:
+        return [peer for peer in self._host.connected() if self._knowledge.records.counting.is_member(peer)]
+
+    async def _beat(self) -> None:
+        beat = self.compose()
+        raw = sign_beat(beat, self._knowledge.key)
+        if beat.holdings is not None:
+            self._knowledge.stated(beat.holdings.order, raw)
+        await self._publish(beat_topic(self._swarm_id), raw)
+
+    async def _publish_records(self, raws: list[bytes]) -> None:
+        await self._publish(pins_topic(self._swarm_id), write_message(RecordBatch(records=tuple(raws))))
+
+    async def _publish_holdings(self) -> None:
+        while True:
+            await self._steps.wait()
+            await trio.sleep(0.05)  # a burst of holds travels in one message, as in `Batcher`
+            self._steps = trio.Event()
+            while (delta := self._knowledge.own.next_delta()) is not None:
+                raw = sign_delta(delta, self._knowledge.key)
+                self._knowledge.stated(delta.after.order, raw)
+                await self._publish(holdings_topic(self._swarm_id), raw)
+
+    async def _publish(self, topic: str, raw: bytes) -> None:
+        try:
+            await self._gossip.publish(topic, raw)
+        except NetError as error:
+            log.warning("gossip on %s failed: %s", topic, error)
