@@ -13,6 +13,8 @@ PREVIEW_FRAMES = 60
 PREVIEW_PX = 400
 """Sixty frames of 400 px are a few seconds at most speeds and about a megabyte; guesses."""
 MAX_DURATION_MS = 60_000
+_VP8X_ALPHA = 0x10
+"""Source: RFC 9649, section 2.7.1.1."""
 
 
 def make_previews(opened: Opened, source: Source) -> dict[str, bytes]:
@@ -24,11 +26,14 @@ def make_previews(opened: Opened, source: Source) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     small: list[Image.Image] = []
     durations_ms: list[int] = []
+    canvas_px = opened.image.size
     for number in range(min(opened.frames, PREVIEW_FRAMES)):
         opened.image.seek(opened.first_frame + number)
         opened.image.load()
+        # Pillow enlarges the canvas for a frame that leaves it; viewers cut such a frame off.
+        picture = opened.image if opened.image.size == canvas_px else opened.image.crop((0, 0, *canvas_px))
         durations_ms.append(_duration_ms(opened.image))
-        frame = show(opened.image, source, STILL_PX if number < STILL_FRAMES else PREVIEW_PX, opened.image.size)
+        frame = show(picture, source, STILL_PX if number < STILL_FRAMES else PREVIEW_PX, canvas_px)
         if number < STILL_FRAMES:
             files[f"frame-{number:02}.webp"] = encode(frame)
         small.append(smaller(frame, PREVIEW_PX))
@@ -58,4 +63,8 @@ def _encode_animation(frames: list[Image.Image], durations_ms: list[int]) -> byt
         icc_profile=None,
         xmp=b"",
     )
-    return written.getvalue()
+    content = bytearray(written.getvalue())
+    if mode == "RGBA" and content[12:16] == b"VP8X":
+        # libwebp cuts transparent margins off its frames and then takes the canvas for opaque where the rest is.
+        content[20] |= _VP8X_ALPHA
+    return bytes(content)

@@ -18,9 +18,9 @@ class Canvas(NamedTuple):
 
 
 def gif_canvas(content: bytes) -> Canvas:
-    """Walk a GIF's blocks. A missing trailer is forgiven, as in every browser. Source: GIF89a, W3C copy.
+    """Walk a GIF's blocks; bytes between them and a missing trailer are forgiven. Source: GIF89a, W3C copy.
 
-    Raises: ImageRejected where a block is cut or is none.
+    Raises: ImageRejected where a block is cut.
     """
     width_px, height_px = _u16(content, 6), _u16(content, 8)
     at = 13 + _table_bytes(_u8(content, 10))
@@ -36,10 +36,8 @@ def gif_canvas(content: bytes) -> Canvas:
             height_px = max(height_px, _u16(content, at + 3) + _u16(content, at + 7))
             at = _after_sub_blocks(content, at + 11 + _table_bytes(_u8(content, at + 9)))
             frames += 1
-        elif kind == 0:
-            at += 1
         else:
-            raise ImageRejected(f"damaged GIF: no block begins at byte {at}")
+            at += 1
     return Canvas(width_px, height_px, frames)
 
 

@@ -1,5 +1,6 @@
 """Tell an image's format by its first bytes, never by its name."""
 
+import codecs
 from dataclasses import dataclass
 
 from store.errors import ImageRejected
@@ -116,7 +117,7 @@ def _what_it_is(head: bytes) -> str:
     if head[4:8] == b"ftyp":
         return "a video, or an image format that we do not take"
     try:
-        head[:-3].decode()
+        codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return "unknown bytes"
     return "unknown bytes" if b"\0" in head else "text"
