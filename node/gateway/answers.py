@@ -18,11 +18,15 @@ NOSNIFF: Headers = [(b"x-content-type-options", b"nosniff")]
 OPEN: Headers = [
     *NOSNIFF,
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
-    (b"access-control-allow-headers", b"Range, If-None-Match, Accept, Content-Type, X-Requested-With"),
     (b"access-control-expose-headers", b"Content-Range, Content-Length, ETag, X-Ipfs-Path, X-Ipfs-Roots"),
 ]
 """Content by its hash is for any page to read. Source: path gateway specification, CORS."""
+PREFLIGHT: Headers = [
+    *OPEN,
+    (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
+    (b"access-control-allow-headers", b"Range, If-Range, If-None-Match, Accept, Cache-Control, Content-Type"),
+    (b"access-control-max-age", b"86400"),
+]
 
 
 class HttpError(Exception):

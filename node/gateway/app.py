@@ -7,7 +7,7 @@ cut connection, which the client notices because the announced length or the las
 import logging
 from typing import Any
 
-from node.gateway.answers import NOSNIFF, HttpError, Receive, Reply, Send, header_list
+from node.gateway.answers import NOSNIFF, PREFLIGHT, HttpError, Receive, Reply, Send, header_list
 from node.gateway.asked import Asked, Form, read_request, wanted_form
 from node.gateway.content import Contents, http_error
 from node.gateway.departure import while_connected
@@ -65,7 +65,7 @@ class Gateway:
     async def _route(self, asked: Asked, reply: Reply) -> None:
         path = asked.path
         if asked.method == "OPTIONS":
-            await reply.head(204, header_list(READ_ONLY))
+            await reply.head(204, header_list(READ_ONLY, PREFLIGHT))
         elif asked.method not in ("GET", "HEAD"):
             raise HttpError(405, f"{asked.method}: the gateway is read-only", READ_ONLY)
         elif path.startswith("/ipfs/"):
