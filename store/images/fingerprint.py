@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 FRACTION_BITS = 16
 """Of fixed-point cosines and colours: products of three, summed over 100 × 100 pixels, stay below 2⁶²."""
 _ONE = 1 << FRACTION_BITS
+_TIE = 1e-4
+"""Symmetric pictures have many terms of exactly one half, which round up in spite of fixed point's error."""
 
 
 def phash(image: Image.Image) -> str:
@@ -64,7 +66,7 @@ def thumbhash(image: Image.Image) -> bytes:
         a_dc, a_ac, a_scale = _encode_channel(lpqa[3], 5, 5)
         hashed += bytes([_rounded(15 * a_dc) | _rounded(15 * a_scale) << 4])
         terms += a_ac
-    nibbles = [_rounded(15 * term) for term in terms]
+    nibbles = [_rounded(15 * term + _TIE) for term in terms]
     nibbles += [0] * (len(nibbles) % 2)
     return hashed + bytes(low | high << 4 for low, high in zip(nibbles[::2], nibbles[1::2], strict=True))
 
