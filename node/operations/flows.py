@@ -1,0 +1,54 @@
+"""`flow ls` and `flow set`."""
+
+from dataclasses import replace
+
+from node.operations import policy
+from node.operations.bin import Bin
+from node.operations.written import replicas_row
+from node.parts import Parts
+from node.rows import FlowRow
+from node.service import SetFlow
+from protocol.flow import Flow
+
+DEFAULT = "default"
+
+
+class Flows:
+    """Lists and changes flows."""
+
+    def __init__(self, parts: Parts, bin: Bin) -> None:
+        self._parts = parts
+        self._records = parts.records.counting
+        self._bin = bin
+
+    async def flows(self) -> tuple[FlowRow, ...]:
+        """See `Service.flows`; those with pins and no record of their own are among them."""
+        names = {DEFAULT, *self._records.flows, *self._records.flow_names()}
+        return tuple(map(self._row, sorted(names)))
+
+    async def set_flow(self, request: SetFlow) -> FlowRow:
+        """See `Service.set_flow`."""
+        policy.check_may_write(self._parts)
+        policy.check_flow_name(request.name)
+        if request.backend is not None:
+            policy.check_backend(self._parts, request.backend)
+        replicas = policy.check_bounds(self._parts, request.replicas)
+        known = self._records.flows.get(request.name)
+        flow = known.record if known is not None else Flow(name=request.name)
+        flow = replace(flow, backend=request.backend or flow.backend, replicas=replicas or flow.replicas)
+        await self._parts.records.write(flow)
+        row = self._row(request.name)
+        factor = f"{row.replicas.min}:{row.replicas.max}" if row.replicas else "the charter's"
+        self._parts.events.tell("flow_set", detail=f"{row.name}: {row.backend}, replicas {factor}")
+        return row
+
+    def _row(self, name: str) -> FlowRow:
+        known = self._records.flows.get(name)
+        own = known.record.replicas if known is not None else None
+        return FlowRow(
+            name=name,
+            backend=(known.record.backend if known is not None else None) or policy.KIND,
+            replicas=None if own is None else replicas_row(own),
+            images=len(self._records.pins_by_flow(name)) - self._bin.count_in(name),
+            author=known.author if known is not None else "",
+        )

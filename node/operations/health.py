@@ -1,0 +1,164 @@
+"""`status` and `doctor`: what a person should know first, and whether every promise holds."""
+
+import os
+from collections.abc import Iterator
+
+import trio
+
+from node.config import Config
+from node.errors import UserError
+from node.keys import IDENTITY, read_key
+from node.operations import policy
+from node.operations.bin import Bin
+from node.operations.members import own_word
+from node.parts import Parts
+from node.quantities import size_text
+from node.rows import Alert, CheckRow, ImageCounts, PeerCounts, Status, StoreUse, WorkCounts
+from node.version import VERSION
+from store.errors import StoreError
+
+LEAST_FREE_BYTES = 256 << 20
+"""Of the disk, below which `doctor` warns: the catalogue and its log need room to delete, too. Guess."""
+
+
+class Health:
+    """Answers how this peer and its swarm are."""
+
+    def __init__(self, parts: Parts, bin: Bin) -> None:
+        self._parts = parts
+        self._records = parts.records.counting
+        self._bin = bin
+
+    async def status(self) -> Status:
+        """See `Service.status`."""
+        parts = self._parts
+        config = parts.settings.config
+        me = parts.controller.beliefs.view(()).peers[parts.key.peer_id]
+        store = await self._store_use()
+        gateway = parts.gateway.address if parts.gateway is not None else None
+        return Status(
+            peer_id=parts.key.peer_id,
+            name=config.name,
+            version=VERSION,
+            data_dir=str(config.data_dir),
+            addrs=tuple(parts.host.addrs),
+            state=own_word(me),
+            zone=config.zone,
+            uptime_s=round(trio.current_time() - parts.started_s, 3),
+            images=self._images(),
+            peers=self._peers(),
+            store=store,
+            work=self._work(),
+            swarm=parts.swarm_id,
+            gateway=f"http://{gateway}" if gateway else None,
+            alerts=tuple(self._alerts(store)),
+        )
+
+    def _images(self) -> ImageCounts:
+        standings = self._parts.controller.standings
+        return ImageCounts(
+            total=self._records.root_count,
+            below_min=standings["below_min"],
+            below_target=standings["below_target"],
+            at_target=standings["at_target"],
+            above_target=standings["above_target"],
+            sought=standings["sought"],
+            lost=standings["lost"],
+            trashed=self._bin.roots_count,
+        )
+
+    def _peers(self) -> PeerCounts:
+        seen = {"alive": 1, "suspect": 0, "down": 0, "left": 0}
+        for peer in self._parts.knowledge.membership.peers().values():
+            if peer.standing.member or peer.standing.left:
+                seen[peer.sees] += 1
+        return PeerCounts(**seen)
+
+    async def _store_use(self) -> StoreUse:
+        used_bytes, disk_bytes = await trio.to_thread.run_sync(self._measure_disk)
+        capacity_bytes = self._parts.capacity_bytes
+        free_bytes = max(0, min(capacity_bytes - used_bytes, disk_bytes))
+        return StoreUse(used_bytes=used_bytes, capacity_bytes=capacity_bytes, free_bytes=free_bytes)
+
+    def _measure_disk(self) -> tuple[int, int]:
+        """Bytes used by the store, and free on its disk (in a thread)."""
+        disk = os.statvfs(self._parts.settings.config.data_dir)
+        return self._parts.store.used_bytes(), disk.f_bavail * disk.f_frsize
+
+    def _work(self) -> WorkCounts:
+        work = self._parts.executor.work
+        fetching = len(work.fetching) - work.queued_count
+        return WorkCounts(
+            queued=work.queued_count,
+            running=fetching + len(work.releasing) + self._parts.intake.running,
+            failed=len(work.failed),
+        )
+
+    def _alerts(self, store: StoreUse) -> Iterator[Alert]:
+        parts = self._parts
+        lost = parts.controller.standings["lost"]
+        if lost:
+            yield Alert(check="lost", detail=f"no live peer holds a copy of {lost} roots")
+        if self._records.forked:
+            yield Alert(check="charter fork", detail="two charters stand; a steward must sign one that names both")
+        clock = parts.knowledge.membership.clock()
+        if clock.wrong or clock.doubtful:
+            consequence = "; nothing is written" if clock.wrong else ""
+            yield Alert(check="clock", detail=policy.offset_text(clock.ahead_ms) + consequence)
+        for peer_id in self._clones():
+            yield Alert(check="clone", detail=f"{peer_id} says two things at once: its identity was copied")
+        no_room = parts.controller.last_plan.no_room
+        if no_room:
+            yield Alert(check="no room", detail=f"{sum(no_room.values())} copies of {len(no_room)} roots fit nowhere")
+        if parts.store.rebuilt:
+            yield Alert(check="recovering", detail="the catalogue was made anew from the files")
+        if not store.free_bytes:
+            yield Alert(check="disk", detail="this peer has no room left")
+
+    def _clones(self) -> list[str]:
+        return sorted(peer for peer, held in self._parts.knowledge.book.peers().items() if held.cloned)
+
+    async def doctor(self, *, accept: bool) -> tuple[CheckRow, ...]:
+        """See `Service.doctor`. A lone peer, or one whose images have few copies, is in order."""
+        rows = await trio.to_thread.run_sync(self._store_checks)
+        rows += self._swarm_checks()
+        if accept:
+            rows.append(CheckRow(check="accept", ok=True, detail="nothing to accept: this peer's state is whole"))
+        return tuple(rows)
+
+    def _store_checks(self) -> list[CheckRow]:
+        """What the disk says (in a thread)."""
+        try:
+            rows = [CheckRow(check=c.check, ok=c.ok, detail=c.detail) for c in self._parts.store.check()]
+        except (StoreError, OSError) as error:
+            rows = [CheckRow(check="store", ok=False, detail=str(error))]
+        config = self._parts.settings.config
+        return [*rows, self._identity_check(config), self._room_check()]
+
+    def _identity_check(self, config: Config) -> CheckRow:
+        try:
+            key = read_key(config.data_dir, IDENTITY)
+        except UserError as error:
+            return CheckRow(check="identity", ok=False, detail=error.message)
+        same = key is not None and key.peer_id == self._parts.key.peer_id
+        told = self._parts.key.peer_id if same else f"{config.data_dir / IDENTITY}: not the key of the running peer"
+        return CheckRow(check="identity", ok=same, detail=told)
+
+    def _room_check(self) -> CheckRow:
+        try:
+            _, disk_bytes = self._measure_disk()
+        except (StoreError, OSError) as error:
+            return CheckRow(check="disk", ok=False, detail=str(error))
+        return CheckRow(check="disk", ok=disk_bytes >= LEAST_FREE_BYTES, detail=f"{size_text(disk_bytes)} free")
+
+    def _swarm_checks(self) -> list[CheckRow]:
+        lost = self._parts.controller.standings["lost"]
+        clock = self._parts.knowledge.membership.clock()
+        clones = self._clones()
+        forked = self._records.forked
+        return [
+            CheckRow(check="lost", ok=not lost, detail=f"{lost} roots without a live copy" if lost else "none"),
+            CheckRow(check="clock", ok=not clock.wrong, detail=policy.offset_text(clock.ahead_ms)),
+            CheckRow(check="clone", ok=not clones, detail=", ".join(clones) or "none"),
+            CheckRow(check="charter", ok=not forked, detail="charter fork" if forked else "one stands"),
+        ]

@@ -1,0 +1,97 @@
+"""The daemon's numbers for Prometheus, made from `status` and the counters of its parts when they are asked for."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from node.operations.health import Health
+from node.parts import Parts
+from node.rows import Status
+
+PREFIX = "pinakothek_"
+
+
+class Metrics:
+    """Writes them as text."""
+
+    def __init__(self, parts: Parts, health: Health) -> None:
+        self._parts = parts
+        self._health = health
+
+    async def text(self) -> str:
+        """Prometheus' text format, version 0.0.4."""
+        families = [*of_status(await self._health.status()), *self._of_parts()]
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Given(families))
+        return generate_latest(registry).decode()
+
+    def _of_parts(self) -> Iterable[Metric]:
+        parts = self._parts
+        bitswap = parts.bitswap.counts()
+        for name, what in (
+            ("received_bytes", "Bytes of blocks received"),
+            ("received_blocks", "Blocks received"),
+            ("duplicate_blocks", "Blocks received that were here by then"),
+            ("unsolicited_blocks", "Blocks received that nobody had asked for"),
+            ("sent_bytes", "Bytes of blocks sent"),
+        ):
+            yield _counter(f"bitswap_{name}", f"{what} over Bitswap.", getattr(bitswap, name))
+        work = parts.executor.work
+        yield _counter("work_done", "Fetches and releases that came out well.", work.done_count)
+        yield _counter("work_failed", "Fetches that failed.", work.failed_count)
+        yield _counter(
+            "records_refused", "Signed records of others that were malformed or forged.", parts.records.refused
+        )
+        yield _gauge("records", "Signed records that count.", len(parts.records.counting))
+        yield _gauge("connections", "Peers with a live connection.", len(parts.host.connected()))
+        if parts.gateway is not None:
+            yield _counter("gateway_restarts", "Times the gateway process ended.", parts.gateway.restarts)
+
+
+def of_status(status: Status) -> Iterable[Metric]:
+    """What `status` shows."""
+    yield InfoMetricFamily(
+        f"{PREFIX}build", "The running daemon.", {"version": status.version, "peer_id": status.peer_id}
+    )
+    yield _gauge("uptime_seconds", "Seconds since the start.", status.uptime_s)
+    images = asdict(status.images)
+    yield _gauge("roots", "Roots that live pins want.", images.pop("total"))
+    yield _gauge("roots_trashed", "Roots whose pins are all in the trash.", images.pop("trashed"))
+    yield _labelled("roots_by_state", "Roots by how many replicas they have.", "state", images)
+    yield _labelled("peers", "Members as this peer sees them, itself included.", "sees", asdict(status.peers))
+    store = asdict(status.store)
+    for name, what in (("used_bytes", "Bytes used"), ("capacity_bytes", "Bytes offered"), ("free_bytes", "Bytes left")):
+        yield _gauge(f"store_{name}", f"{what} by this peer's store.", store[name])
+    yield _labelled("work", "Fetches, releases and adds of this peer.", "state", asdict(status.work))
+    checks = ("lost", "mass loss", "charter fork", "clock", "clone", "no room", "recovering", "disk")
+    raised = {alert.check for alert in status.alerts}
+    yield _labelled("alert", "1 while `status` shows this alert.", "check", {c: int(c in raised) for c in checks})
+
+
+def _gauge(name: str, what: str, value: float) -> Metric:
+    return GaugeMetricFamily(PREFIX + name, what, value)
+
+
+def _counter(name: str, what: str, value: float) -> Metric:
+    return CounterMetricFamily(PREFIX + name, what, value)
+
+
+def _labelled(name: str, what: str, label: str, values: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(PREFIX + name, what, labels=[label])
+    for value, count in values.items():
+        family.add_metric([value], count)
+    return family
+
+
+class _Given(Collector):
+    """Families that are made already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families

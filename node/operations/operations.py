@@ -1,0 +1,134 @@
+"""The daemon's `Service`: each call goes to the file that knows about it."""
+
+from collections.abc import AsyncIterator, Iterable
+
+from node.operations.adding import Adding
+from node.operations.bin import Bin
+from node.operations.content import Contents
+from node.operations.flows import Flows
+from node.operations.health import Health
+from node.operations.looking import Looking
+from node.operations.members import Members
+from node.operations.metrics import Metrics
+from node.operations.pinning import Pinning
+from node.operations.removing import Removing
+from node.parts import Parts
+from node.rows import (
+    Added,
+    CheckRow,
+    Content,
+    EventRow,
+    FlowRow,
+    ImageDetail,
+    ImageRow,
+    Invite,
+    MemberRow,
+    Page,
+    PeerRow,
+    PinRow,
+    Removed,
+    Resolved,
+    SettingRow,
+    Status,
+    TrashRow,
+)
+from node.service import AddFile, AddOptions, AddPin, ImageQuery, MakeInvite, Remove, SetFlow
+
+
+class Operations:
+    """`node.service.Service` over the parts of a running daemon. Make it once the records are loaded.
+
+    Attributes:
+        invites_open_until_ms: until when an invite made here can be redeemed, wall-clock milliseconds; 0 without one.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._bin = Bin(parts.records.counting)
+        self._adding = Adding(parts)
+        self._looking = Looking(parts, self._bin)
+        self._contents = Contents(parts, self._looking)
+        self._removing = Removing(parts, self._bin)
+        self._pinning = Pinning(parts)
+        self._members = Members(parts)
+        self._flows = Flows(parts, self._bin)
+        self._health = Health(parts, self._bin)
+        self._metrics = Metrics(parts, self._health)
+        self.invites_open_until_ms = self._members.invites_open_until_ms
+
+    def roots_changed(self, roots: Iterable[bytes]) -> None:
+        """The live pins of these roots may have come, gone or changed: to be called at every change of the records."""
+        self._bin.changed(roots)
+
+    async def status(self) -> Status:
+        return await self._health.status()
+
+    async def peers(self) -> tuple[PeerRow, ...]:
+        return await self._members.peers()
+
+    async def members(self) -> tuple[MemberRow, ...]:
+        return await self._members.members()
+
+    async def doctor(self, *, accept: bool) -> tuple[CheckRow, ...]:
+        return await self._health.doctor(accept=accept)
+
+    async def add(self, request: AddFile) -> Added:
+        return await self._adding.add(request)
+
+    async def upload(self, options: AddOptions, body: AsyncIterator[bytes]) -> Added:
+        return await self._adding.upload(options, body)
+
+    async def images(self, query: ImageQuery) -> Page[ImageRow]:
+        return await self._looking.images(query)
+
+    async def show(self, ref: str, flow: str | None) -> ImageDetail:
+        return await self._looking.show(ref, flow)
+
+    async def resolve(self, ref: str, flow: str | None) -> Resolved:
+        return await self._looking.resolve(ref, flow)
+
+    async def content(self, ref: str, variant: str, flow: str | None) -> Content:
+        return await self._contents.open(ref, variant, flow)
+
+    async def remove(self, request: Remove) -> tuple[Removed, ...]:
+        return await self._removing.remove(request)
+
+    async def undelete(self, ref: str, flow: str | None) -> tuple[Removed, ...]:
+        return await self._removing.undelete(ref, flow)
+
+    async def trash(self, limit: int, after: str | None) -> Page[TrashRow]:
+        return await self._looking.trash(limit, after)
+
+    async def pin_add(self, request: AddPin) -> PinRow:
+        return await self._pinning.pin_add(request)
+
+    async def pin_remove(self, cid: str, flow: str | None) -> tuple[Removed, ...]:
+        return await self._removing.pin_remove(cid, flow)
+
+    async def pins(self, limit: int, after: str | None) -> Page[PinRow]:
+        return await self._looking.pins(limit, after)
+
+    async def invite(self, request: MakeInvite) -> Invite:
+        made = await self._members.invite(request)
+        self.invites_open_until_ms = self._members.invites_open_until_ms
+        return made
+
+    async def flows(self) -> tuple[FlowRow, ...]:
+        return await self._flows.flows()
+
+    async def set_flow(self, request: SetFlow) -> FlowRow:
+        return await self._flows.set_flow(request)
+
+    def events(self, after: int | None) -> AsyncIterator[EventRow]:
+        return self._parts.events.since(after)
+
+    async def settings(self) -> tuple[SettingRow, ...]:
+        settings = self._parts.settings.settings
+        return tuple(SettingRow(name=each.name, value=each.value, source=each.source) for each in settings)
+
+    async def block(self, cid: str, *, fetch: bool) -> bytes:
+        return await self._contents.block(cid, fetch=fetch)
+
+    async def metrics(self) -> str:
+        """The numbers of this peer, as Prometheus reads them."""
+        return await self._metrics.text()

@@ -1,0 +1,123 @@
+"""What a request may not do: roles, the charter's bounds, backends, names, a wrong clock. Asked before anything is stored."""
+
+from node.config import BACKENDS
+from node.errors import RefusedByPolicy, Usage
+from node.parts import Parts
+from node.quantities import duration_text
+from node.rows import Replicas
+from protocol import fields
+from protocol.admission import CURATOR
+from protocol.limits import FLOW_NAME_BYTES, NAME_BYTES, TIME_MS_MAX
+from protocol.pin import Pin, safe_name
+
+KIND = "ipfs"
+"""The one backend of this release."""
+
+
+def check_may_write(parts: Parts) -> None:
+    """Whether this peer may write pins and flows now.
+
+    Raises:
+        RefusedByPolicy: it is no curator, or its clock is wrong.
+    """
+    if CURATOR not in parts.records.counting.role(parts.key.peer_id):
+        raise RefusedByPolicy("this peer is no curator", hint="a steward can invite it anew with --role curator,keeper")
+    check_clock(parts)
+
+
+def check_clock(parts: Parts) -> None:
+    """Raises: RefusedByPolicy: the clock is so far off that others would not take what is written by it."""
+    verdict = parts.knowledge.membership.clock()
+    if verdict.wrong:
+        raise RefusedByPolicy(f"clock: {offset_text(verdict.ahead_ms)}: nothing is written by it", hint="set the clock")
+
+
+def offset_text(ahead_ms: int | None) -> str:
+    """How far this peer's clock is off, for people."""
+    if ahead_ms is None:
+        return "nobody to compare it with"
+    return f"{duration_text(abs(ahead_ms) / 1000)} {'ahead of' if ahead_ms > 0 else 'behind'} the other peers' median"
+
+
+def check_backend(parts: Parts, kind: str) -> None:
+    """Whether images may go to a backend.
+
+    Raises:
+        Usage: there is no such backend.
+        RefusedByPolicy: it makes no replica, is not allowed, or is not available.
+    """
+    if kind not in BACKENDS:
+        raise Usage(f"backend {kind!r}: expected one of {', '.join(sorted(BACKENDS))}")
+    charter = parts.records.counting.charter
+    if charter is not None and kind not in charter.counts:
+        raise RefusedByPolicy(f"backend {kind}: the charter counts copies on {', '.join(charter.counts)} only")
+    if charter is not None and charter.backends and kind not in charter.backends:
+        raise RefusedByPolicy(f"backend {kind}: the charter allows {', '.join(charter.backends)} only")
+    allowed = parts.settings.config.allow_backends
+    if allowed is not None and kind not in allowed:
+        raise RefusedByPolicy(f"backend {kind}: this peer allows {', '.join(sorted(allowed))} only")
+    if kind != KIND:
+        raise RefusedByPolicy(f"backend {kind} is not available here", hint=f"use {KIND}")
+
+
+def check_flow_name(name: str) -> None:
+    """Raises: Usage: no name for a flow."""
+    if not name or len(name.encode()) > FLOW_NAME_BYTES or not name.isprintable():
+        raise Usage(f"flow {name[:64]!r}: expected 1 to {FLOW_NAME_BYTES} bytes without control characters")
+
+
+def check_pin_name(name: str) -> None:
+    """Raises: Usage: a name that could not be restored below a folder."""
+    if not name or len(name.encode()) > NAME_BYTES or not safe_name(name):
+        raise Usage(f"name {name[:64]!r}: expected a relative path of 1 to {NAME_BYTES} bytes without . and ..")
+
+
+def check_bounds(parts: Parts, replicas: Replicas | None) -> fields.Replicas | None:
+    """The factor as records have it. Raises: RefusedByPolicy: outside the charter's bounds, which are named."""
+    charter = parts.records.counting.charter
+    if replicas is None:
+        return None
+    if charter is not None and not charter.bounds.min <= replicas.min <= replicas.max <= charter.bounds.max:
+        bounds = f"{charter.bounds.min}:{charter.bounds.max}"
+        raise RefusedByPolicy(f"replicas {replicas.min}:{replicas.max}: the charter's bounds are {bounds}")
+    return fields.Replicas(replicas.min, replicas.max)
+
+
+def check_flow(parts: Parts, flow: str) -> None:
+    """Whether this peer may add to a flow.
+
+    Raises:
+        Usage: no name for one.
+        RefusedByPolicy: its adders are others, or its backend is not to be had.
+    """
+    check_flow_name(flow)
+    known = parts.records.counting.flows.get(flow)
+    if known is not None and known.record.adders and parts.key.peer_id not in known.record.adders:
+        raise RefusedByPolicy(f"flow {flow}: this peer is none of those who may add to it")
+    check_backend(parts, (known.record.backend if known is not None else None) or KIND)
+
+
+def check_wait(parts: Parts, wait: int, flow: str, replicas: fields.Replicas | None) -> None:
+    """Whether so many keepers can come to hold a root at all.
+
+    Raises:
+        RefusedByPolicy: more than the factor's max, or than the keepers that are here.
+    """
+    factor = parts.records.counting.replicas_of(Pin(id=b"", flow=flow, root=b"", replicas=replicas))
+    if wait > factor.max:
+        raise RefusedByPolicy(f"wait {wait}: there will be {factor.max} copies", hint="ask for more with --replicas")
+    keepers = live_keepers(parts)
+    if wait > 1 and wait > keepers:
+        raise RefusedByPolicy(f"wait {wait}: only {keepers} {'keeper is' if keepers == 1 else 'keepers are'} alive")
+
+
+def live_keepers(parts: Parts) -> int:
+    """Stores of keepers that are alive and offer the backend; peers that share a store count once."""
+    peers = parts.controller.beliefs.view(()).peers.values()
+    able = [peer for peer in peers if peer.state == "alive" and peer.keeper and KIND in peer.kinds]
+    return len({peer.store_ids.get(KIND, peer.peer_id) for peer in able})
+
+
+def expiry_ms(now_ms: int, expires_s: float | None) -> int | None:
+    """When a pin ends, as records have it."""
+    return None if expires_s is None else min(now_ms + int(expires_s * 1000), TIME_MS_MAX)
