@@ -25,8 +25,9 @@ def build_image(path: Path, limits: ImageLimits, *, variants: bool = True) -> Bu
     Raises:
         ImageRejected: it cannot be read, is no image, is damaged or cut, or exceeds `limits`.
     """
-    with rejecting(path, limits):
-        return _build(read_original(path, limits), limits, variants)
+    content = read_original(path, limits)
+    with rejecting(len(content), limits):
+        return _build(content, limits, variants)
 
 
 def _build(content: bytes, limits: ImageLimits, variants: bool) -> BuiltImage:

@@ -33,7 +33,7 @@ def resizable(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return a new RGB picture in sRGB, or RGBA where any pixel is transparent, with no metadata.
+    """Return an RGB picture in sRGB, or RGBA where any pixel is transparent, with no metadata; `image` is used up.
 
     A profile that is damaged or for another kind of picture is passed over, as browsers do.
 
@@ -47,7 +47,10 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         if alpha.getextrema() == (255, 255):
             alpha = None
     transform = _transform(profile, image.mode) if profile else None
-    image = ImageCms.applyTransform(image, transform) or image if transform else image.convert("RGB")
+    if transform:
+        image = ImageCms.applyTransform(image, transform) or image
+    elif image.mode != "RGB":
+        image = image.convert("RGB")
     if alpha is not None:
         image.putalpha(alpha)
     image.info = {}

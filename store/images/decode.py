@@ -103,7 +103,7 @@ def read_original(path: Path, limits: ImageLimits) -> bytes:
 
 
 @contextmanager
-def rejecting(path: Path, limits: ImageLimits) -> Iterator[None]:
+def rejecting(size_bytes: int, limits: ImageLimits) -> Iterator[None]:
     """Turn whatever a decoder raises into ImageRejected: with hostile bytes any exception is to be expected."""
     try:
         with warnings.catch_warnings():
@@ -116,7 +116,7 @@ def rejecting(path: Path, limits: ImageLimits) -> Iterator[None]:
         raise too_much_memory(limits) from error
     except Exception as error:
         if "truncated" in str(error).lower() or isinstance(error, EOFError):
-            raise containers.truncated(path.stat().st_size) from error
+            raise containers.truncated(size_bytes) from error
         said = " ".join(str(error).split())[:120] or type(error).__name__
         raise ImageRejected(f"damaged image: {said}") from error
 

@@ -54,8 +54,8 @@ def show(image: Image.Image, source: Source, longer_px: int, original_px: tuple[
     """
     image = resizable(image)
     size = fit(original_px, longer_px)
-    if image.size != size:
-        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+    # Equal sizes give a copy, which `to_srgb` may use up: the decoder's own picture is needed for the next frame.
+    image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
     image = to_srgb(image, source.profile)
     turn = _UPRIGHT.get(source.orientation)
     return image if turn is None else image.transpose(turn)
