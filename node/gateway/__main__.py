@@ -36,9 +36,11 @@ def main() -> None:
     try:
         listener = listen(bind)
         reader = Reader.open(data_dir)
-    except (OSError, StoreError) as error:
-        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
-        _say(FAILED, reason if isinstance(error, StoreError) else f"{bind}: {reason}")
+    except OSError as error:
+        _say(FAILED, f"{bind}: {why(error)}")
+        sys.exit(1)
+    except StoreError as error:
+        _say(FAILED, str(error))
         sys.exit(1)
     host, port = listener.getsockname()[:2]
     _say(READY, f"{f'[{host}]' if ':' in host else host}:{port}")
@@ -52,6 +54,12 @@ def listen(bind: str) -> socket.socket:
     assert address is not None
     family, _, _, _, found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     return socket.create_server((str(found[0]), int(found[1])), family=family, backlog=BACKLOG)
+
+
+def why(error: OSError) -> str:
+    """The system's own words; asyncio and `socket` add to them."""
+    known = error.errno is not None and error.errno > 0
+    return (os.strerror(error.errno) if known else error.strerror or str(error)).lower()
 
 
 def _raise_open_files() -> None:

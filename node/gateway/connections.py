@@ -84,7 +84,11 @@ class PublicConnection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle is None or self.cycle.response_complete:
+        self._idle_from_now()
+
+    def _idle_from_now(self) -> None:
+        """Unless an answer is being made, or lies in the socket's buffer: then its reader is watched for stalling."""
+        if self._stall is None and (self.cycle is None or self.cycle.response_complete):
             _idle[self] = time.monotonic()
 
     def send_400_response(self, msg: str) -> None:
@@ -101,6 +105,7 @@ class PublicConnection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        _idle.pop(self, None)
         if self._stall is None:
             waiting_bytes = self.transport.get_write_buffer_size()
             self._stall = self.loop.call_later(STALL_S, self._drop_if_stalled, waiting_bytes)
@@ -108,6 +113,7 @@ class PublicConnection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._watch_no_more()
+        self._idle_from_now()
 
     def _watch_no_more(self) -> None:
         if self._stall is not None:
@@ -133,7 +139,7 @@ async def sweep(connections: Set[Any]) -> None:
         await asyncio.sleep(SWEEP_S)
         now_s = time.monotonic()
         for connection in connections:
-            if connection.transport.is_closing():
+            if connection.transport.is_closing() and not connection.flow.write_paused:
                 _idle.setdefault(connection, now_s)
         while _idle:
             oldest, since_s = next(iter(_idle.items()))

@@ -77,6 +77,11 @@ class Running:
         channel.sendall(request)
         return channel
 
+    def status(self, path: str) -> int:
+        """The status of a GET on a connection of its own, without the weight of an HTTP client."""
+        with self.raw(f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode()) as channel:
+            return int(read_all(channel).split(b" ", 2)[1])
+
     def metric(self, name: str) -> int:
         """The value of `pinakothek_gateway_<name>`."""
         for line in self.get("/metrics").text.splitlines():
