@@ -195,5 +195,8 @@ class Service(Protocol):
     async def settings(self) -> tuple[SettingRow, ...]:
         """The effective settings of the running daemon."""
 
+    async def metrics(self) -> str:
+        """The numbers of this peer in Prometheus' text format."""
+
     async def block(self, cid: str, *, fetch: bool) -> bytes:
         """One block, verified, for the gateway; with `fetch` from other peers too. Raises `NotFound`."""

@@ -289,6 +289,9 @@ class FakeService:
             rows.SettingRow(name="listen", value=["/ip4/127.0.0.1/tcp/0"], source="--listen"),
         )
 
+    async def metrics(self) -> str:
+        return f"# TYPE pinakothek_roots gauge\npinakothek_roots {len(self.pinned)}\n"
+
     async def block(self, cid: str, *, fetch: bool) -> bytes:
         if cid not in self.bytes:
             raise NotFound(f"block {cid} is not here")

@@ -31,6 +31,7 @@ MAX_UPLOAD_BYTES = 16 * 1024**3
 """A guess: beyond any picture; what an image may weigh is the pipeline's to say."""
 BODY_TIMEOUT_S = 30.0
 """Longest silence of a client that still owes us its body."""
+PROMETHEUS = "text/plain; version=0.0.4"
 HOSTS = frozenset({"pinakothek", "localhost"})
 CLIENT_LEFT = 499
 """nginx's word for a client that closed before the answer; nobody reads it."""
@@ -176,6 +177,8 @@ async def _ask(endpoint: Endpoint, service: Service, asked: Asked, request: Requ
 def _answered(endpoint: Endpoint, answer: Any) -> Served:
     if endpoint.form is Form.BYTES:
         return Response(answer, media_type="application/vnd.ipld.raw")
+    if endpoint.form is Form.TEXT:
+        return Response(answer, media_type=PROMETHEUS)
     if isinstance(answer, Content):
         headers = {
             "content-type": answer.media_type,

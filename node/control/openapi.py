@@ -99,5 +99,7 @@ def _content(endpoint: Endpoint, schema_of: dict[str, Any]) -> dict[str, Any]:
             return {"text/event-stream": {"schema": schema_of[str(endpoint.answer)]}}
         case Form.BYTES:
             return {"application/vnd.ipld.raw": {}}
+        case Form.TEXT:
+            return {"text/plain": {"schema": {"type": "string"}}}
         case Form.CONTENT:
             return {"*/*": {}}

@@ -17,6 +17,8 @@ class Form(Enum):
     LISTING = auto()
     """A page `{rows, next}`; with `Accept: application/x-ndjson` all rows, one object a line."""
     BYTES = auto()
+    TEXT = auto()
+    """Prometheus' text format."""
     CONTENT = auto()
     EVENTS = auto()
 
@@ -268,6 +270,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=rows.EventRow,
         query=queries.Events,
         form=Form.EVENTS,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/metrics",
+        name="metrics",
+        summary="The numbers of this peer, for Prometheus",
+        call=lambda service, _: service.metrics(),
+        form=Form.TEXT,
     ),
     Endpoint(
         method="GET",

@@ -37,6 +37,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("set_flow", "POST", "/v1/flows", {"name": "feed"}),
     ("events", "GET", "/v1/events", None),
     ("config", "GET", "/v1/config", None),
+    ("metrics", "GET", "/v1/metrics", None),
 ]
 """In an order in which each finds what it needs."""
 
@@ -70,6 +71,9 @@ def test_every_answer_fits_the_document(control: Control, tmp_path: Path) -> Non
             control.close()
         elif form == "application/json":
             found = violations(json.loads(answer.read()), described[form]["schema"], components)
+        elif form == "text/plain":
+            assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+            found = violations(answer.read().decode(), described[form]["schema"], components)
         else:
             assert form in described or "*/*" in described
             assert answer.read() == b"IMAGE1"
