@@ -46,6 +46,7 @@ class Metrics:
         yield _counter(
             "records_refused", "Signed records of others that were malformed or forged.", parts.records.refused
         )
+        yield _counter("gossip_dropped", "Messages lost because this peer was too slow.", parts.speaking.gossip_dropped)
         yield _gauge("records", "Signed records that count.", len(parts.records.counting))
         yield _gauge("connections", "Peers with a live connection.", len(parts.host.connected()))
         if parts.gateway is not None:
