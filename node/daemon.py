@@ -48,6 +48,9 @@ def run(effective: Effective, *, as_json: bool) -> int:
         raise _first(group) from None
     except* (StoreError, ListenFailed) as group:
         raise Failed(str(_first(group))) from None
+    except* Exception:
+        log.critical("a bug stopped the daemon; please report it", exc_info=True)
+        raise
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -36,7 +36,7 @@ async def serve(
     *,
     version: str,
     grace_s: float = 3.0,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,  # type: ignore[name-defined]
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `stop`; then requests in hand have `grace_s`, and what is left is dropped.
 

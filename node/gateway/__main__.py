@@ -57,9 +57,9 @@ def listen(bind: str) -> socket.socket:
 
 
 def why(error: OSError) -> str:
-    """The system's own words; asyncio and `socket` add to them."""
-    known = error.errno is not None and error.errno > 0
-    return (os.strerror(error.errno) if known else error.strerror or str(error)).lower()
+    """The system's own words, to which `socket` adds some."""
+    known = error.errno is not None and error.errno > 0  # a name that cannot be resolved has a number of its own
+    return (os.strerror(error.errno or 0) if known else error.strerror or str(error)).lower()
 
 
 def _raise_open_files() -> None:

@@ -14,7 +14,7 @@ from node.gateway.blocks import Blocks
 from node.gateway.content import LIMITS, Place
 from store.car import car_header, frame_prefix
 from store.cid import DAG_PB, RAW, cid_text, codec_of
-from store.dag import plan_walk
+from store.dag import check_codec, plan_walk
 from store.traversal import GetBlockAsync, Limits, Plan, Query, Want, run_async, want
 from store.unixfs_read import plan_directory, plan_file, query_path, query_stat
 
@@ -40,6 +40,7 @@ async def plan_archive(place: Place, wanted: CarAsked, blocks: Blocks) -> Plan[A
     """How to read what is wanted at `place`, whose own block can be had when this returns. Raises: as `archive`."""
     await run_async(want(place.cid), blocks.get)
     if wanted.scope is Scope.ALL:
+        check_codec(place.cid)
         return plan_walk(place.cid, ARCHIVE_LIMITS)
     if wanted.scope is Scope.ENTITY and codec_of(place.cid) in (RAW, DAG_PB):
         found = await run_async(query_stat(place.cid), blocks.get)

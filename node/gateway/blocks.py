@@ -76,6 +76,7 @@ class Blocks:
         """
         block = self.cached(cid)
         if block is not None:
+            await asyncio.sleep(0)  # whoever reads many cached blocks in a row lets others have a turn
             return block
         under_way = self._under_way.get(cid)
         if under_way is None:

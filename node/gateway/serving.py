@@ -6,6 +6,7 @@ Source: IPFS path gateway and trustless gateway specifications (ETag, Cache-Cont
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from urllib.parse import quote
 
 from node.gateway.answers import Headers, HttpError, Reply, header_list, with_header
@@ -106,7 +107,7 @@ class Serving:
                 raise
         else:
             if not index.is_directory:
-                await self.content(asked, index, reply)
+                await self.content(asked, standing_for(index, target.place), reply)
                 return
         fields = {
             **target.place.fields(),
@@ -182,6 +183,15 @@ class Serving:
             yield
         finally:
             self._streams.release()
+
+
+def standing_for(index: Target, directory: Place) -> Target:
+    """`index.html` as the answer about its directory."""
+    etag = f'"{cid_text(directory.cid)}"'
+    headers = with_header(index.headers, b"etag", etag.encode())
+    for name, value in directory.fields().items():
+        headers = with_header(headers, name.lower().encode(), value.encode())
+    return replace(index, etag=etag, headers=headers)
 
 
 async def joined(chunks: AsyncGenerator[bytes, None]) -> bytes:

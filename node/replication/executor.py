@@ -86,7 +86,8 @@ class Executor:
             self.work.failed.pop(key, None)
         for action in plan.actions:
             key = RootKey(action.root, action.kind)
-            if not self.work.may_try(key, now_s):
+            known = isinstance(action, Fetch) and bool(action.sources)
+            if not self.work.may_try(key, now_s, sources=known):
                 continue
             if isinstance(action, Fetch):
                 self.work.fetching[key] = trio.CancelScope()

@@ -21,11 +21,16 @@ MAX_HELD_RETRY_S = 60.0
 
 @dataclass(slots=True)
 class Attempt:
-    """A root's failures in a row and when it may be tried again (`trio.current_time`)."""
+    """A root's failures in a row and when it may be tried again (`trio.current_time`).
+
+    Attributes:
+        in_vain: nobody was known who has it; a holder that becomes known ends the back-off.
+    """
 
     failures: int
     due_s: float
     reason: str
+    in_vain: bool = False
 
 
 @dataclass(slots=True)
@@ -46,11 +51,12 @@ class Work:
     done_count: int = 0
     failed_count: int = 0
 
-    def may_try(self, key: RootKey, now_s: float) -> bool:
-        """Whether nothing is being done about the root and no back-off holds it."""
+    def may_try(self, key: RootKey, now_s: float, *, sources: bool = False) -> bool:
+        """Whether nothing is being done about the root and no back-off holds it; `sources`: somebody has it."""
         attempt = self.failed.get(key)
-        busy = key in self.fetching or key in self.releasing
-        return not busy and (attempt is None or attempt.due_s <= now_s)
+        if key in self.fetching or key in self.releasing:
+            return False
+        return attempt is None or attempt.due_s <= now_s or (attempt.in_vain and sources)
 
     def fetch_failed(self, fetch: Fetch, reason: str, now_s: float) -> float:
         """Note a failed fetch; the seconds until it may be tried again."""
@@ -58,7 +64,7 @@ class Work:
         failures = self.failed[key].failures + 1 if key in self.failed else 1
         first_s, most_s = (FIRST_RETRY_S, MAX_HELD_RETRY_S) if fetch.sources else (SEEK_RETRY_S, MAX_RETRY_S)
         wait_s = min(first_s * 2.0 ** min(failures - 1, 20), most_s)
-        self.failed[key] = Attempt(failures, now_s + wait_s, reason)
+        self.failed[key] = Attempt(failures, now_s + wait_s, reason, in_vain=not fetch.sources)
         self.failed_count += 1
         return wait_s
 

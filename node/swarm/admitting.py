@@ -11,12 +11,12 @@ import trio
 from node.events import wall_ms
 from node.swarm.names import JOIN
 from node.swarm.records import SharedRecords
-from protocol.admission import Admission
+from protocol.admission import Admission, Departure, Expulsion
 from protocol.errors import Reason, Refused
-from protocol.identity import PeerId, parse_peer_id
+from protocol.identity import parse_peer_id
 from protocol.invite import admit
 from protocol.join_messages import JoinAnswer, JoinAsk, MemberAddrs
-from protocol.limits import BEAT_ADDRS, JOIN_BYTES, MEMBERS, MESSAGE_BYTES, REASON_BYTES
+from protocol.limits import BEAT_ADDRS, JOIN_BYTES, MEMBERS, MESSAGE_BYTES, REASON_BYTES, RECORDS_PER_BATCH
 from protocol.messages import read_message, write_message
 from protocol.net.errors import RpcRefused
 from protocol.net.rpc import Rpc
@@ -78,19 +78,12 @@ class Admitting:
         if admission is not None:
             await self._records.accept([admission.raw])
             log.info("%s admitted as %s", peer_id, ", ".join(admission.record.roles))
-        return JoinAnswer(
-            admitted=True,
-            records=(*self._records.counting.charter_raws, *self._admissions(peer)),
-            members=self._members(),
-        )
+        return JoinAnswer(admitted=True, records=self._who_belongs(), members=self._members())
 
-    def _admissions(self, peer: PeerId) -> list[bytes]:
-        """Every admission of a peer that is kept here; few records are admissions, and joins are rare."""
-        return [
-            signed.raw
-            for signed in self._records.counting
-            if isinstance(signed.record, Admission) and signed.record.peer == peer
-        ]
+    def _who_belongs(self) -> tuple[bytes, ...]:
+        """Charters, admissions, expulsions and departures: whom the joiner may talk to; it syncs the rest as a member."""
+        standing = [s.raw for s in self._records.counting if isinstance(s.record, Admission | Expulsion | Departure)]
+        return (*self._records.counting.charter_raws, *standing)[:RECORDS_PER_BATCH]
 
     def _members(self) -> tuple[MemberAddrs, ...]:
         members = self._records.counting.members()[:MEMBERS]

@@ -123,8 +123,9 @@ class Knowledge:
         """The store has taken a root, or let it go, durably."""
         if holding.changed:
             self.own.note(holding.seq, Change(holding.root, holding.kind, held))
-        if held and (event := self._awaited.pop(Element(holding.root, holding.kind), None)):
-            event.set()
+        awaited = self._awaited.pop(Element(holding.root, holding.kind), None) if held else None
+        if awaited is not None:
+            awaited.set()
         self._look_at([holding.root])
         log.debug("%s %s", "holds" if held else "let go", cid_text(holding.root))
 
