@@ -156,6 +156,10 @@ def test_a_listing_has_a_weak_tag_and_no_scripts(album: Album) -> None:
 def test_an_index_stands_for_its_directory_but_runs_no_scripts(album: Album) -> None:
     answer = album.gateway.get(at(album.site) + "/")
     assert answer.text == "<h1>index</h1>"
+    assert answer.headers["etag"] == f'"{cid_text(album.site)}"'
+    assert answer.headers["x-ipfs-path"] == at(album.site) + "/"
+    assert answer.headers["x-ipfs-roots"] == cid_text(album.site)
+    assert album.gateway.get(at(album.site) + "/", if_none_match=answer.headers["etag"]).status_code == 304
     assert answer.headers["content-security-policy"].startswith("sandbox;")
 
 

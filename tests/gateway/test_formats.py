@@ -119,5 +119,9 @@ def test_a_codec_that_is_no_file_says_how_to_have_it(album: Album) -> None:
     assert "?format=raw" in answer.text
 
 
+def test_a_codec_that_we_do_not_follow_is_an_error_from_the_start(album: Album) -> None:
+    assert album.gateway.get("/ipfs/bafiqaalc?format=car").status_code == 501
+
+
 def test_an_archive_of_what_is_not_here_is_an_error_from_the_start(album: Album) -> None:
     assert album.gateway.get(at(cid_of(RAW, b"elsewhere")) + "?format=car").status_code == 503

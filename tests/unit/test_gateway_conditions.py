@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.gateway.conditions import Span, UnsatisfiableRange, etag_matches, parse_range
+from node.gateway.conditions import Span, UnsatisfiableRange, asked_span, etag_matches, parse_range
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from node.gateway.conditions import Span, UnsatisfiableRange, etag_matches, pars
         ("bytes=0-1,4-5", None),
         ("bytes=-", None),
         ("items=0-1", None),
+        ("bytes=" + "9" * 5000 + "-", None),
+        ("bytes=٣-٤", None),
     ],
 )
 def test_a_single_range_is_understood_and_others_ignored(header: str | None, span: Span | None) -> None:
@@ -49,3 +51,14 @@ def test_a_client_that_has_it_is_told_so(header: str) -> None:
 @pytest.mark.parametrize("header", [None, "", '"abcd"', "abc", '"ab'])
 def test_a_client_that_has_something_else_is_sent_it(header: str | None) -> None:
     assert not etag_matches(header, '"abc"')
+
+
+def test_a_range_of_an_empty_file_is_the_file() -> None:
+    assert parse_range("bytes=0-", 0) is None
+
+
+@pytest.mark.parametrize(
+    ("if_range", "span"), [(None, Span(0, 2)), ('"a"', Span(0, 2)), ('"b"', None), ('W/"a"', None), ("Mon", None)]
+)
+def test_a_part_of_another_version_is_no_part(if_range: str | None, span: Span | None) -> None:
+    assert asked_span("bytes=0-1", if_range, '"a"', 10) == span
