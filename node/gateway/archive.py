@@ -11,16 +11,18 @@ from typing import Any
 
 from node.gateway.asked import CAR_TYPE, CarAsked, Scope
 from node.gateway.blocks import Blocks
-from node.gateway.content import LIMITS, Place
+from node.gateway.content import Place
 from store.car import car_header, frame_prefix
 from store.cid import DAG_PB, RAW, cid_text, codec_of
-from store.dag import check_codec, plan_walk
+from store.dag import check_codec, links
+from store.errors import DagTooLarge
 from store.traversal import GetBlockAsync, Limits, Plan, Query, Want, run_async, want
 from store.unixfs_read import plan_directory, plan_file, query_path, query_stat
 
 CONTENT_TYPE = f"{CAR_TYPE}; version=1; order=dfs; dups=n"
-ARCHIVE_LIMITS = Limits(max_depth=LIMITS.max_depth, max_blocks=1 << 16)
+ARCHIVE_LIMITS = Limits(max_blocks=1 << 16)
 """64 GiB of 1 MiB chunks; their CIDs, remembered so that none is sent twice, take 8 MB."""
+MAX_WAITING_LINKS = 1 << 17
 
 
 def archive_fields(place: Place, wanted: CarAsked) -> dict[str, str]:
@@ -41,7 +43,7 @@ async def plan_archive(place: Place, wanted: CarAsked, blocks: Blocks) -> Plan[A
     await run_async(want(place.cid), blocks.get)
     if wanted.scope is Scope.ALL:
         check_codec(place.cid)
-        return plan_walk(place.cid, ARCHIVE_LIMITS)
+        return _plan_depth_first(place.cid)
     if wanted.scope is Scope.ENTITY and codec_of(place.cid) in (RAW, DAG_PB):
         found = await run_async(query_stat(place.cid), blocks.get)
         if found.is_file:
@@ -49,6 +51,29 @@ async def plan_archive(place: Place, wanted: CarAsked, blocks: Blocks) -> Plan[A
         if found.is_directory:
             return plan_directory(place.cid, ARCHIVE_LIMITS)
     return want(place.cid)
+
+
+def _plan_depth_first(root: bytes) -> Plan[None]:
+    """Read a DAG in the order that `order=dfs` promises: a block comes where it is met first, not where linked first.
+
+    That is what a client which verifies while it reads follows, and what `store.dag.walk`, with less memory, is not.
+    """
+    read: set[bytes] = set()
+    waiting = [(root, 1)]
+    while waiting:
+        cid, depth = waiting.pop()
+        if cid in read:
+            continue
+        read.add(cid)
+        for what, count, limit in (
+            ("depth of a DAG in nodes", depth, ARCHIVE_LIMITS.max_depth),
+            ("blocks of a DAG", len(read), ARCHIVE_LIMITS.max_blocks),
+            ("links of a DAG waiting to be followed", len(waiting), MAX_WAITING_LINKS),
+        ):
+            if count > limit:
+                raise DagTooLarge(what, count, limit, root)
+        block = yield from want(cid)
+        waiting += [(link, depth + 1) for link in reversed(links(cid, block)) if link not in read]
 
 
 async def archive(place: Place, plan: Plan[Any] | Query[Any], blocks: Blocks) -> AsyncGenerator[bytes, None]:

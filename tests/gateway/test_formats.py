@@ -6,7 +6,7 @@ import pytest
 
 from store.car import CarReader
 from store.cid import RAW, cid_of, cid_text
-from store.dag import walk
+from store.dag import links, walk
 from tests.gateway.conftest import Album
 from tests.gateway.rig import at
 
@@ -55,7 +55,10 @@ def archived(album: Album, path: str, **headers: str) -> tuple[list[bytes], list
 def test_a_whole_dag(album: Album) -> None:
     roots, cids = archived(album, at(album.folder) + "?format=car")
     assert roots == [album.folder]
-    assert cids == [visited.cid for visited in walk(album.folder, album.dags.blocks.__getitem__)]
+    blocks = album.dags.blocks
+    assert sorted(cids) == sorted(visited.cid for visited in walk(album.folder, blocks.__getitem__))
+    deep = links(album.folder, blocks[album.folder])[0]
+    assert cids[:3] == [album.folder, deep, album.thumb], "a block comes where it is met first"
 
 
 def test_the_way_to_a_file_is_in_its_archive(album: Album) -> None:

