@@ -46,7 +46,8 @@ class Metrics:
         yield _counter(
             "records_refused", "Signed records of others that were malformed or forged.", parts.records.refused
         )
-        yield _counter("gossip_dropped", "Messages lost because this peer was too slow.", parts.speaking.gossip_dropped)
+        dropped = sum(parts.gossip.dropped.values())
+        yield _counter("gossip_dropped", "Messages lost because this peer was too slow.", dropped)
         yield _gauge("records", "Signed records that count.", len(parts.records.counting))
         yield _gauge("connections", "Peers with a live connection.", len(parts.host.connected()))
         if parts.gateway is not None:

@@ -89,11 +89,6 @@ class Speaking:
         """Beat before the next one is due: something about this peer has changed, or somebody is new."""
         self._soon.set()
 
-    @property
-    def gossip_dropped(self) -> int:
-        """Gossip of others lost since the start because this peer was too slow to read it."""
-        return sum(self._gossip.dropped.values())
-
     async def run(self) -> None:
         """Speak until cancelled."""
         async with trio.open_nursery() as nursery:
