@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import trio
 
-from node.errors import Failed, RefusedByPolicy
+from node.errors import Failed, RefusedByPolicy, UserError
 from node.events import wall_ms
 from node.swarm.names import JOIN
 from protocol.errors import Refused
@@ -46,12 +46,17 @@ async def _redeem(invite: Invite, key: KeyPair) -> Welcome:
     host = Host(key.seed, is_member=lambda _: False, strangers_may=lambda: frozenset())
     rpc = Rpc(host)
     rpc.register(JOIN, _answer_nobody, max_request_bytes=JOIN_BYTES, max_response_bytes=MESSAGE_BYTES, concurrency=1)
+    outcome: Welcome | UserError
     async with trio.open_nursery() as nursery:
         await nursery.start(host.run, [])
         try:
-            return await _ask_in_turn(host, rpc, invite, key)
-        finally:
-            nursery.cancel_scope.cancel()
+            outcome = await _ask_in_turn(host, rpc, invite, key)
+        except UserError as error:  # raised again outside of the nursery, which would wrap it in a group
+            outcome = error
+        nursery.cancel_scope.cancel()
+    if isinstance(outcome, UserError):
+        raise outcome
+    return outcome
 
 
 async def _ask_in_turn(host: Host, rpc: Rpc, invite: Invite, key: KeyPair) -> Welcome:

@@ -15,6 +15,7 @@ log = logging.getLogger("pinakothek.sources")
 
 DIAL_S = 10.0
 MAX_STRANGERS = 8
+MAX_MEMBERS = 16
 
 
 class Sources:
@@ -26,15 +27,20 @@ class Sources:
         self._about = about
 
     async def for_fetch(self, fetch: Fetch) -> list[str]:
-        """Whom to fetch from: the plan's sources that are connected, else whoever the pins name or is around."""
+        """Whom to fetch from: the plan's sources that are connected, else whoever the pins name or is around.
+
+        A member may have the blocks without holding the root: as part of another, such as an image's original.
+        """
         connected = self._host.connected()
         known = [peer for peer in fetch.sources if peer in connected]
         if known:
             return known
         named = await self._dial_named(fetch.root)
         is_member = self._knowledge.records.counting.is_member
-        strangers = [peer for peer in self._host.connected() if not is_member(peer)][:MAX_STRANGERS]
-        return list(dict.fromkeys([*named, *strangers]))
+        around = self._host.connected()
+        members = [peer for peer in around if is_member(peer)][:MAX_MEMBERS]
+        strangers = [peer for peer in around if not is_member(peer)][:MAX_STRANGERS]
+        return list(dict.fromkeys([*named, *members, *strangers]))
 
     async def _dial_named(self, root: bytes) -> list[str]:
         """Connect to the addresses that the root's pins name."""
