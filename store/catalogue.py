@@ -5,7 +5,7 @@ before it is acknowledged.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,10 +38,15 @@ def rows_of(db: apsw.Connection, sql: str, bindings: tuple[Any, ...] = ()) -> li
 
 
 class Readers:
-    """A pool of read-only connections: threads come and go by the hundred, connections stay."""
+    """A pool of read-only connections: threads come and go by the hundred, connections stay.
 
-    def __init__(self, path: str, vfs: str) -> None:
+    Args:
+        on_damage: called when a query finds the catalogue damaged.
+    """
+
+    def __init__(self, path: str, vfs: str, on_damage: Callable[[], None] = lambda: None) -> None:
         self._path = path
+        self._on_damage = on_damage
         self._vfs = vfs
         self._idle: deque[apsw.Connection] = deque()
 
@@ -58,15 +63,19 @@ class Readers:
     @contextmanager
     def connection(self) -> Iterator[apsw.Connection]:
         """Lend a connection to the calling thread."""
-        with sql_errors(self._path):
-            try:
-                db = self._idle.pop()
-            except IndexError:
-                db = self._opened()
-            try:
-                yield db
-            finally:
-                self._idle.append(db)
+        try:
+            with sql_errors(self._path):
+                try:
+                    db = self._idle.pop()
+                except IndexError:
+                    db = self._opened()
+                try:
+                    yield db
+                finally:
+                    self._idle.append(db)
+        except StoreDamaged:
+            self._on_damage()
+            raise
 
     def close(self) -> None:
         while self._idle:

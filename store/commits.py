@@ -4,7 +4,7 @@ A caller hands over a function of a `Batch` and waits. Each runs in a savepoint 
 only itself. In order, for each batch:
 
 1. the functions run, and collect small blocks, lines and intents in the batch;
-2. the small blocks are staged as one pack and fsynced;
+2. the small blocks are staged as one pack and fsynced, and with it the names of all that was staged;
 3. the transaction is committed (SQLite fsyncs its log);
 4. the lines are appended to the segment and fsynced;
 5. the callers wake up; the settler moves and removes files behind their backs.
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import apsw
 
 from store.catalogue import NAME, sql_error
-from store.errors import StoreError
+from store.errors import StoreDamaged, StoreError
 from store.files import Files, Site, disk_error
 from store.intents import MOVE, QUARANTINE, UNLINK, Intent
 from store.packs import FOLDER as PACKS
@@ -97,6 +97,7 @@ class Writer:
     Args:
         hand_over: takes the intents of each commit, in order.
         next_pack: id of the next pack, above all there are.
+        on_damage: called when a commit finds the catalogue damaged.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Writer:
         tail: SegmentTail,
         next_pack: int,
         hand_over: Callable[[list[Intent]], None],
+        on_damage: Callable[[], None],
     ) -> None:
         self._db = db
         self._files = files
@@ -117,6 +119,7 @@ class Writer:
         self._tail = tail
         self._next_pack = next_pack
         self._hand_over = hand_over
+        self._on_damage = on_damage
         self._requests: deque[_Request] = deque()
         self._lazy: deque[_Request] = deque()
         self._changed = threading.Condition()
@@ -220,7 +223,7 @@ class Writer:
         self._db.execute("RELEASE one")
 
     def _seal(self, batch: Batch) -> None:
-        """Write down how far the segment is, and stage the pack."""
+        """Write down how far the segment is, stage the pack, make the names of what is staged durable."""
         if batch.tail.end_bytes > self._tail.end_bytes:
             self._db.execute(
                 "INSERT INTO segments VALUES (?, ?, ?, 0) ON CONFLICT(number)"
@@ -232,10 +235,11 @@ class Writer:
             name = pack.name()
             batch.staged_pack, fd = self._staging.write(name, pack.content())
             self._staging.make_durable(fd, Site.PACK)
-            self._staging.make_names_durable(Site.STAGED_PACK)
             self._db.execute("INSERT INTO packs VALUES (?, ?, ?, ?)", (pack.id, name, pack.size_bytes, pack.live_bytes))
             batch.move(batch.staged_pack, f"{PACKS}/{name}")
             self._next_pack += 1
+        if any(intent.act == MOVE for intent in batch.intents):
+            self._staging.make_names_durable()
 
     def _undo(self, batch: Batch, ran: list[_Request], error: apsw.Error | OSError) -> None:
         """Roll back. Of several each is then tried alone, so that only who cannot have it is refused."""
@@ -258,7 +262,12 @@ class Writer:
             error = OSError(errno.ENOSPC, str(error), path)
         if isinstance(error, OSError):
             return disk_error(self._files, path, error, needed_bytes)
-        return (sql_error(path, error) or error) if isinstance(error, apsw.Error) else error
+        if not isinstance(error, apsw.Error):
+            return error
+        translated = sql_error(path, error)
+        if isinstance(translated, StoreDamaged):
+            self._on_damage()
+        return translated or error
 
     def _finish(self, batch: Batch, ran: list[_Request]) -> None:
         try:

@@ -81,7 +81,6 @@ class Compactor:
         staged, fd = self._staging.write(segment_path(last + 1).rpartition("/")[2], content)
         try:
             self._staging.make_durable(fd, Site.COMPACTED)
-            self._staging.make_names_durable(Site.COMPACTED_NAME)
             self._writer.run(lambda batch: _replace_segments(batch, last, staged, len(content), copied))
         except BaseException:
             self._staging.discard(staged)

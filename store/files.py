@@ -20,22 +20,19 @@ class Site(StrEnum):
     """Every fsync of the store outside of SQLite, by what it makes durable."""
 
     DATA_DIRECTORY = "name of the data directory"
-    HOME = "names in the data directory"
     STORE_ID = "the store's id"
     STORE_ID_NAME = "name of the store's id"
-    SET_ASIDE = "absence of a damaged catalogue"
     ADOPTED = "names of what an unknown session had staged"
     SESSION = "name of this session's staging folder"
+    SESSIONS_GONE = "absence of the staging folders of earlier sessions"
     BLOCK = "bytes of a staged block"
-    STAGED_BLOCKS = "names of staged blocks"
     PACK = "bytes of a staged pack"
-    STAGED_PACK = "name of a staged pack"
+    STAGED = "names of staged blocks and packs"
     SHARD = "name of a new shard"
     SETTLED = "names of what was moved or removed"
     SEGMENT = "bytes appended to a segment"
     SEGMENT_NAME = "name of a new segment"
     COMPACTED = "bytes of a compacted segment"
-    COMPACTED_NAME = "name of a compacted segment"
 
 
 class Files:

@@ -65,12 +65,14 @@ class Intake:
             self._stage(key, block)
 
     def make_durable(self) -> None:
-        """Return once every staged block survives a power loss. Raises: StoreFull, DiskFailed."""
+        """Return once the bytes of every staged block are safe; their names are when committed.
+
+        Raises:
+            StoreFull, DiskFailed: nothing of it is stored.
+        """
         self._check_room(self._small_bytes)
         with disk_errors(self._files, f"{self._home}/{self._staging.folder}"):
             self._fsync_open()
-            if self._staged:
-                self._staging.make_names_durable(Site.STAGED_BLOCKS)
 
     def taken(self, paths: Collection[str]) -> None:
         """These staged files belong to the commit now."""

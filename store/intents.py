@@ -14,6 +14,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from store.files import Files, Site
@@ -22,6 +23,8 @@ MOVE = "move"
 UNLINK = "unlink"
 QUARANTINE = "quarantine"
 
+BLOCKS = "blocks"
+"""The one folder with folders in it, its shards."""
 RETRY_S = 1.0
 """Between attempts while the disk refuses; the journal keeps everything safe meanwhile."""
 
@@ -59,7 +62,8 @@ class Folders:
 
     def carry_out(self, intents: Sequence[Intent]) -> None:
         """Do all of `intents`, in order, and make the outcome durable. Raises: OSError."""
-        dirty: dict[str, None] = {}
+        self._make_shards({os.path.dirname(intent.target) for intent in intents if intent.act == MOVE})
+        dirty: set[str] = set()
         after_move = False
         for intent in intents:
             if intent.act != MOVE and after_move:
@@ -69,37 +73,32 @@ class Folders:
             self._do(intent, dirty)
         self._settle(dirty)
 
-    def _do(self, intent: Intent, dirty: dict[str, None]) -> None:
-        target = f"{self._home}/{intent.target}"
+    def _make_shards(self, folders: set[str]) -> None:
+        """Make the folders that files move to; each is there to stay before anything is moved into it."""
+        new = {folder for folder in folders - self._durable if folder.startswith(f"{BLOCKS}/")}
+        for folder in sorted(new):
+            self._files.make_folder(f"{self._home}/{folder}")
+        if new:
+            # Also those that were there already: whoever made them may have died before this.
+            self._files.fsync_folder(f"{self._home}/{BLOCKS}", Site.SHARD)
+            self._durable |= new
+
+    def _do(self, intent: Intent, dirty: set[str]) -> None:
         if intent.takes and self._listed(intent.takes):
             return
         try:
             if intent.act == UNLINK:
-                self._files.unlink(target)
+                self._files.unlink(f"{self._home}/{intent.target}")
             else:
-                self._make_shard(os.path.dirname(target), dirty)
-                self._files.rename(f"{self._home}/{intent.source}", target)
+                self._files.rename(f"{self._home}/{intent.source}", f"{self._home}/{intent.target}")
         except FileNotFoundError:
             pass  # done before a crash
-        dirty[os.path.dirname(target)] = None
-        if intent.act == QUARANTINE:
-            dirty[os.path.dirname(f"{self._home}/{intent.source}")] = None
+        dirty.add(os.path.dirname(intent.target))
 
-    def _make_shard(self, folder: str, dirty: dict[str, None]) -> None:
-        parent = os.path.dirname(folder)
-        if parent != self._home and folder not in self._durable:
-            self._files.make_folder(folder)
-            dirty[parent] = None  # also if it was there: whoever made it may have died before this
-            self._durable.add(folder)
-
-    def _settle(self, dirty: dict[str, None]) -> None:
-        try:
-            for folder in dirty:
-                site = Site.SHARD if folder == f"{self._home}/blocks" else Site.SETTLED
-                self._files.fsync_folder(folder, site)
-        except OSError:
-            self._durable.clear()
-            raise
+    def _settle(self, dirty: set[str]) -> None:
+        for folder in sorted(dirty):
+            with suppress(FileNotFoundError):  # somebody removed it by hand; nothing of it has to last
+                self._files.fsync_folder(f"{self._home}/{folder}", Site.SETTLED)
         dirty.clear()
 
 

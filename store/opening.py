@@ -1,6 +1,7 @@
 """What opening a store does, in order, before anybody may use it.
 
-1. The folders are made, the names in the data directory fsynced, the store's id read or written.
+1. The folders are made, the store's id read or written. Their names in the data directory need no fsync of ours:
+   SQLite fsyncs the folder of the catalogue with the first commit.
 2. The catalogue is opened and migrated; a missing or damaged one is made anew from the files.
 3. The intents that a crash left are carried out.
 4. This session's folder is made; what the last one staged and never acknowledged is removed.
@@ -31,8 +32,6 @@ from store.staging import FOLDER as STAGING
 from store.staging import Staging, remove_session, session_name, sessions
 
 FOLDERS = (BLOCKS, PACKS, RECORDS, QUARANTINE, STAGING)
-DAMAGED = "catalogue.damaged"
-"""A file of this name has the next opening make the catalogue anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,6 @@ def open_parts(files: Files, home: str, now_ms: int) -> Opened:
         files.make_folder(f"{home}/{folder}")
     store_id = _store_id(files, home)
     db = _open_catalogue(files, home)
-    files.fsync_folder(home, Site.HOME)
     try:
         _finish_intents(db, files, home)
         staging = _new_session(db, files, home)
@@ -94,12 +92,12 @@ def _store_id(files: Files, home: str) -> str:
 
 def _open_catalogue(files: Files, home: str) -> apsw.Connection:
     path = f"{home}/{catalogue.NAME}"
-    if files.size_bytes(f"{home}/{DAMAGED}") is not None or files.size_bytes(path) is None:
-        _set_aside(files, home)
+    if files.size_bytes(path) is None:
+        set_aside(files, home)
     try:
         return _migrated(path, files.vfs)
     except (apsw.CorruptError, apsw.NotADBError):
-        _set_aside(files, home)
+        set_aside(files, home)
         return _migrated(path, files.vfs)
 
 
@@ -114,15 +112,12 @@ def _migrated(path: str, vfs: str) -> apsw.Connection:
     return db
 
 
-def _set_aside(files: Files, home: str) -> None:
-    """Move what there is of a catalogue, its log included, to quarantine/."""
+def set_aside(files: Files, home: str) -> None:
+    """Move what there is of a catalogue, its log included, to quarantine/; the next opening makes it anew."""
     mark = secrets.token_hex(4)
     for name in (catalogue.NAME, *catalogue.SIDE_FILES):
         if files.size_bytes(f"{home}/{name}") is not None:
             files.rename(f"{home}/{name}", f"{home}/{QUARANTINE}/{mark}-{name}")
-    if files.size_bytes(f"{home}/{DAMAGED}") is not None:
-        files.fsync_folder(home, Site.SET_ASIDE)
-        files.unlink(f"{home}/{DAMAGED}")
 
 
 def _finish_intents(db: apsw.Connection, files: Files, home: str) -> None:
@@ -135,7 +130,8 @@ def _finish_intents(db: apsw.Connection, files: Files, home: str) -> None:
 def _new_session(db: apsw.Connection, files: Files, home: str) -> Staging:
     """Make this session's folder, list anew what a lost or older catalogue does not know, and clear up."""
     before = sessions(files, home)
-    stale = bool(before) and session_name(_state(db, "session")) not in before
+    last = _state(db, "session")
+    stale = bool(last and before) and session_name(last) not in before
     if stale or _state(db, "rebuilding"):
         for name in before:
             adopt_staged(files, home, name)
@@ -149,6 +145,8 @@ def _new_session(db: apsw.Connection, files: Files, home: str) -> Staging:
     db.execute("UPDATE state SET value = ? WHERE name = 'session'", (session,))
     for name in before:
         remove_session(files, home, name)
+    # Were they to come back, an older catalogue that names one of them would not be known for what it is.
+    files.fsync_folder(f"{home}/{STAGING}", Site.SESSIONS_GONE)
     return staging
 
 

@@ -35,21 +35,21 @@ def _read_all(db: apsw.Connection, files: Files, home: str, numbers: list[int]) 
     db.execute("DELETE FROM records")
     db.execute("DELETE FROM segments")
     for number in numbers:
-        size_bytes = 0
+        end_bytes = whole_bytes = 0
         for placed in read_lines(files, home, number):
-            size_bytes = placed.offset_bytes + len(placed.raw)
+            end_bytes = placed.offset_bytes + len(placed.raw)
             line = placed.line
-            if line is None and not placed.raw.endswith(b"\n"):
-                size_bytes = placed.offset_bytes
-                _truncate(files, home, number, size_bytes)
-            elif line is None:
-                continue  # `check` names it
-            elif line.kind == COMPACTED:
+            if line is None:
+                continue  # `check` names it, unless it is the torn end
+            whole_bytes = end_bytes
+            if line.kind == COMPACTED:
                 db.execute("DELETE FROM records")
                 db.execute("UPDATE segments SET dead_bytes = size_bytes")
             else:
                 set_line(db, line, number, placed.offset_bytes, len(placed.raw))
-        _note(db, number, size_bytes)
+        if whole_bytes < end_bytes:
+            _truncate(files, home, number, whole_bytes)
+        _note(db, number, whole_bytes)
 
 
 def _mend(db: apsw.Connection, files: Files, home: str, number: int) -> None:

@@ -50,8 +50,9 @@ class Staging:
         finally:
             self._files.close(fd)
 
-    def make_names_durable(self, site: Site) -> None:
-        self._files.fsync_folder(f"{self._home}/{self.folder}", site)
+    def make_names_durable(self) -> None:
+        """Fsync the folder. Raises: OSError."""
+        self._files.fsync_folder(f"{self._home}/{self.folder}", Site.STAGED)
 
     def discard(self, path: str) -> None:
         self._files.discard(f"{self._home}/{path}")

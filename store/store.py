@@ -6,6 +6,7 @@ Every method blocks and may be called from any thread. Nothing here decides what
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from store.holdings import Held, Holding, HoldingState
 from store.intake import Intake
 from store.intents import Folders, Settler
 from store.lock import StoreLock
-from store.opening import is_listed, open_parts
+from store.opening import is_listed, open_parts, set_aside
 from store.ownership import Owner
 from store.record_lines import RecordEntry
 from store.records import forget as forget_records
@@ -90,7 +91,7 @@ class Store:
         self._db = opened.db
         self._staging = opened.staging
         self._tail = opened.tail
-        self._readers = Readers(catalogue_path, files.vfs)
+        self._readers = Readers(catalogue_path, files.vfs, self._set_catalogue_aside)
         self._settler = Settler(Folders(files, self._home, self._is_listed), self._forget_intents)
         self._writer = Writer(
             opened.db,
@@ -100,6 +101,7 @@ class Store:
             tail=opened.tail,
             next_pack=opened.next_pack,
             hand_over=self._settler.hand_over,
+            on_damage=self._set_catalogue_aside,
         )
         self._compactor = Compactor(files, self._home, self._readers, self._writer, opened.staging)
         self._collecting = threading.Lock()
@@ -116,14 +118,12 @@ class Store:
         """
         files = files or Files()
         with disk_errors(files, str(path)):
-            made = files.make_folder(str(path))
+            files.make_folder(str(path))
+            with suppress(PermissionError):  # a parent that we may not even list is not ours to look after
+                files.fsync_folder(str(path.parent), Site.DATA_DIRECTORY)
         lock = StoreLock(path / LOCK_NAME)
         try:
-            store = cls(path, files, clock_ms, lock)
-            if made:
-                with disk_errors(files, str(path)):
-                    files.fsync_folder(str(path.parent), Site.DATA_DIRECTORY)
-            return store
+            return cls(path, files, clock_ms, lock)
         except BaseException:
             lock.release()
             raise
@@ -346,7 +346,10 @@ class Store:
         self.settle()
         self._writer.run(lambda batch: None)  # the intents just carried out go with it
         trouble = self._settler.trouble or self._writer.trouble
-        return check.check_store(self._files, self._home, self._readers, trouble)
+        results = check.check_store(self._files, self._home, self._readers, trouble)
+        if not results[0].ok:
+            self._set_catalogue_aside()
+        return results
 
     def scrub(self, max_bytes: int | None = None) -> ScrubResult:
         """Re-hash blocks, going on where the last call ended; bad ones go to quarantine.
@@ -365,6 +368,11 @@ class Store:
     def _is_listed(self, path: str) -> bool:
         with self._readers.connection() as db:
             return is_listed(db, path)
+
+    def _set_catalogue_aside(self) -> None:
+        """The catalogue was found damaged: nothing can be done until the next opening, which makes it anew."""
+        with suppress(OSError):
+            set_aside(self._files, self._home)
 
     def _forget_intents(self, ids: Sequence[int]) -> None:
         def forget(batch: Batch) -> None:

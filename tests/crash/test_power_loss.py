@@ -1,0 +1,133 @@
+"""After a power loss at any recorded moment every acknowledged image is whole, and nothing is left lying about.
+
+`test_every_fsync_is_needed` takes each fsync away in turn: had it been superfluous, nothing would go wrong.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from store import catalogue, intake
+from store.errors import StoreError
+from store.files import Site
+from tests.crash.disk import BYTES_ONLY, DROP, KEEP, NAMES_ONLY, Disk, Remains, Style, after_power_loss
+from tests.crash.scenarios import LARGE_BYTES, Actor, illness, in_order, life, no_litter, old_catalogue, opened
+
+MIXED = [Style("mix", "mix", seed) for seed in range(20)]
+
+
+@pytest.fixture(autouse=True)
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "SMALL_BLOCK_BYTES", LARGE_BYTES)
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder in memory, where there is one: these tests make a thousand disks and need none of them to last."""
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+    yield folder
+    shutil.rmtree(folder)
+
+
+Scenario = Callable[[Actor, Path], None]
+STYLES = [DROP, NAMES_ONLY, BYTES_ONLY, KEEP]
+IN_ORDER = {life: in_order, illness: in_order, old_catalogue: no_litter}
+
+
+def recorded(scenario: Scenario, scratch: Path, forgotten: Site | None = None) -> Disk:
+    root = scratch / "disk"
+    root.mkdir()
+    disk = Disk(root)
+    scenario(Actor(disk, forgotten), scratch)
+    return disk
+
+
+def losses(disk: Disk, styles: Sequence[Style], every: int = 1) -> Iterator[tuple[int, Style, Remains]]:
+    """Every distinct outcome of a power loss at every point, or at some, under each of the styles."""
+    seen = set()
+    for point in range(0, len(disk.events) + 1, every):
+        for style in styles:
+            remains = after_power_loss(disk, point, style)
+            outcome = hash((remains, tuple(disk.claimed_at(point))))
+            if outcome not in seen:
+                seen.add(outcome)
+                yield point, style, remains
+
+
+def survive(scenario: Scenario, disk: Disk, point: int, remains: Remains, root: Path) -> None:
+    """Open what is left, with its catalogue and without, and hold it to what was acknowledged."""
+    claims = disk.claimed_at(point).values()
+    with_catalogue, without = root / "with catalogue", root / "without"
+    try:
+        remains.write_to(with_catalogue)
+        with opened(with_catalogue) as store:
+            for claim in claims:
+                claim.holds(store)
+            IN_ORDER[scenario](store)
+        remains.write_to(without)
+        for path in (without / "store").glob("catalogue.db*"):
+            path.unlink()
+        with opened(without) as store:
+            for claim in claims:
+                claim.holds_without_catalogue(store)
+    finally:
+        shutil.rmtree(root)
+
+
+def survive_all(scenario: Scenario, scratch: Path, styles: Sequence[Style], every: int = 1) -> None:
+    disk = recorded(scenario, scratch)
+    for number, (point, style, remains) in enumerate(losses(disk, styles, every)):
+        try:
+            survive(scenario, disk, point, remains, scratch / str(number))
+        except BaseException as error:
+            error.add_note(
+                f"power lost after event {point} of {len(disk.events)}, {style}: {disk.events[point - 1][:4]}"
+            )
+            raise
+
+
+@pytest.mark.parametrize("scenario", [life, illness, old_catalogue])
+def test_power_loss_at_every_point(scenario: Scenario, scratch: Path) -> None:
+    survive_all(scenario, scratch, [DROP])
+
+
+@pytest.mark.parametrize("scenario", [life, illness, old_catalogue])
+def test_power_loss_that_keeps_some_of_what_was_not_safe(scenario: Scenario, scratch: Path) -> None:
+    survive_all(scenario, scratch, [MIXED[0], NAMES_ONLY, BYTES_ONLY], every=7)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("scenario", [life, illness, old_catalogue])
+@pytest.mark.parametrize("styles", [STYLES, MIXED[:5], MIXED[5:10]], ids=["plain", "mixed", "mixed again"])
+def test_power_loss_at_every_point_in_every_style(scenario: Scenario, styles: list[Style], scratch: Path) -> None:
+    survive_all(scenario, scratch, styles)
+
+
+def first_failure(scenario: Scenario, disk: Disk, scratch: Path) -> str:
+    """The first point and style at which what is left is not whole, empty if it always is."""
+    for styles in ([DROP], [NAMES_ONLY], [BYTES_ONLY], MIXED):
+        for number, (point, style, remains) in enumerate(losses(disk, styles)):
+            try:
+                survive(scenario, disk, point, remains, scratch / str(number))
+            except (AssertionError, StoreError, OSError) as error:
+                return f"event {point}, {style}: {error!r}"
+    return ""
+
+
+@pytest.mark.parametrize("site", list(Site))
+def test_every_fsync_is_needed(site: Site, scratch: Path) -> None:
+    scenario = old_catalogue if site in (Site.ADOPTED, Site.SESSIONS_GONE) else life
+    disk = recorded(scenario, scratch, forgotten=site)
+    assert first_failure(scenario, disk, scratch) != ""
+
+
+def test_fsync_of_every_commit_is_needed(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "SYNCHRONOUS", "OFF")
+    disk = recorded(life, scratch)
+    monkeypatch.setattr(catalogue, "SYNCHRONOUS", "FULL")
+    assert first_failure(life, disk, scratch) != ""
