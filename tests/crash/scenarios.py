@@ -194,6 +194,9 @@ def old_catalogue(actor: Actor, scratch: Path) -> None:
     actor.store.put(Images.blocks(2), owner=Owner("fetch", b"under way"))
     actor.claim_blocks(Images.blocks(2))
     actor.store.close()
+    actor.disk.claim(
+        "image 1", Claim.of_files(lambda store: kept(store, 1))
+    )  # holdings are in no file but the catalogue
     actor.files.put_back(str(catalogue), before)
     actor.store = actor.opened()
     assert actor.store.rebuilt
