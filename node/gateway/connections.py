@@ -1,12 +1,14 @@
 """One HTTP connection of the public: uvicorn's, with the bounds that it leaves to a proxy in front.
 
-1. A request's head arrives whole, below `MAX_HEAD_BYTES`, within `IDLE_S` of the connection or the previous answer.
+1. A request's head arrives whole, below `MAX_HEAD_BYTES` and `MAX_HEADERS`, within `IDLE_S` of the connection or the
+   previous answer; at most `MAX_PIPELINED` more are sent ahead. All of this is held as Python objects until answered.
 2. At most `MAX_CONNECTIONS`. A new one beyond that takes the place of the one that has been idle longest; where all
    are being answered it is turned away. So idle strangers never keep anyone out.
 3. Who reads an answer more slowly than `MIN_BYTES_PER_S` for `STALL_S` is dropped.
 """
 
 import asyncio
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Set
@@ -18,6 +20,8 @@ IDLE_S = 30.0
 SWEEP_S = 1.0
 MAX_HEAD_BYTES = 16 << 10
 """Source: nginx and Kubo allow 8 KiB a line and more in all; a path of names in any script fits."""
+MAX_HEADERS = 100
+MAX_PIPELINED = 16
 MAX_CONNECTIONS = 2048
 STALL_S = 30.0
 MIN_BYTES_PER_S = 2048
@@ -33,6 +37,14 @@ _idle: "OrderedDict[PublicConnection, float]" = OrderedDict()
 def refusal(status: bytes, text: bytes) -> bytes:
     """A whole answer that ends its connection."""
     return _REFUSAL % (status, len(text), text)
+
+
+class HeadTooLarge(Exception):
+    """Ends the parsing of a head that is larger, or has more fields, than is read."""
+
+
+class TooManyAhead(Exception):
+    """Ends the parsing of requests sent ahead of too many answers."""
 
 
 class PublicConnection(HttpToolsProtocol):
@@ -69,11 +81,21 @@ class PublicConnection(HttpToolsProtocol):
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) == MAX_HEADERS:
+            raise HeadTooLarge
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self._head_bytes > MAX_HEAD_BYTES:  # of all that came, pipelined requests included
+            head_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if head_bytes > MAX_HEAD_BYTES:
+                raise HeadTooLarge
+        if len(self.pipeline) == MAX_PIPELINED:
+            PublicConnection.dropped += 1
+            self.transport.abort()
+            raise TooManyAhead
         self._in_head = False
-        head_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if head_bytes > MAX_HEAD_BYTES:
-            raise ValueError("the head is too large")  # the parser ends, and has `send_400_response` called
         _idle.pop(self, None)
         super().on_headers_complete()
 
@@ -92,14 +114,16 @@ class PublicConnection(HttpToolsProtocol):
             _idle[self] = time.monotonic()
 
     def send_400_response(self, msg: str) -> None:
-        if self._head_bytes > MAX_HEAD_BYTES and not self._in_head:
+        """Called where the parser stopped, be it by one of the errors above."""
+        error = sys.exc_info()[1]
+        if error is not None and isinstance(error.__context__, HeadTooLarge):
             self._refuse_head()
-        else:
+        elif not self.transport.is_closing():
             super().send_400_response(msg)
 
     def _refuse_head(self) -> None:
         PublicConnection.dropped += 1
-        text = b"the head of a request may have %d bytes\n" % MAX_HEAD_BYTES
+        text = b"the head of a request may have %d bytes and %d fields\n" % (MAX_HEAD_BYTES, MAX_HEADERS)
         self.transport.write(refusal(b"431 Request Header Fields Too Large", text))
         self.transport.close()
 

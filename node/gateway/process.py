@@ -27,6 +27,7 @@ class GatewayProcess:
     Attributes:
         address: `HOST:PORT` where it listens, with the real port; None while it does not.
         problem: one line saying why it does not listen, None while all is well.
+        listening: set while it listens; another event from each start to the next.
         restarts: how often it had to be started anew.
     """
 

@@ -133,8 +133,20 @@ def test_a_body_is_not_read_into_memory(gateway: Running) -> None:
 def test_pipelined_requests_are_answered_in_order(gateway: Running) -> None:
     ask = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n"
     last = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-    with gateway.raw(ask * 20 + last) as channel:
-        assert re.findall(rb"HTTP/1.1 (\d+)", read_all(channel)) == [b"200", b"404"] * 20 + [b"200"]
+    with gateway.raw(ask * 8 + last) as channel:
+        assert re.findall(rb"HTTP/1.1 (\d+)", read_all(channel)) == [b"200", b"404"] * 8 + [b"200"]
+
+
+def test_thousands_of_requests_ahead_of_their_answers(gateway: Running) -> None:
+    before = gateway.metric("dropped_total")
+    with gateway.raw(b"GET /healthz HTTP/1.1\r\n\r\n" * 8000) as channel:
+        assert read_all(channel).count(b"200 OK") < 8000
+    assert gateway.metric("dropped_total") == before + 1
+
+
+def test_thousands_of_header_fields(gateway: Running) -> None:
+    with gateway.raw(b"GET /healthz HTTP/1.1\r\n" + b"a:\r\n" * 3000) as channel:
+        assert read_all(channel)[:12] in (b"HTTP/1.1 431", b"")
 
 
 def test_a_client_that_hangs_up_stops_the_work(gateway: Running, huge: bytes) -> None:
