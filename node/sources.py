@@ -1,4 +1,4 @@
-"""Where blocks can be had: holders that are connected, what a pin names, and IPFS nodes that happen to be here."""
+"""Where blocks can be had: holders that are connected, what a pin names, and whoever else is connected."""
 
 import logging
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from protocol.net.host import Host
 log = logging.getLogger("pinakothek.sources")
 
 DIAL_S = 10.0
-MAX_STRANGERS = 8
+MAX_SOUGHT = 24
+"""Peers asked for a root that nobody says it holds: a member may have its blocks below another root."""
 MAX_MEMBERS = 16
 
 
@@ -39,7 +40,7 @@ class Sources:
         is_member = self._knowledge.records.counting.is_member
         around = self._host.connected()
         members = [peer for peer in around if is_member(peer)][:MAX_MEMBERS]
-        strangers = [peer for peer in around if not is_member(peer)][:MAX_STRANGERS]
+        strangers = [peer for peer in around if not is_member(peer)][:MAX_SOUGHT]
         return list(dict.fromkeys([*named, *members, *strangers]))
 
     async def _dial_named(self, root: bytes) -> list[str]:

@@ -109,8 +109,14 @@ class Weighed:
 
     @property
     def copies(self) -> int:
-        """Replicas as `status` counts them: a suspect's no longer once the root is below `min` without it."""
-        return self.safe if self.urgent else len(self.counted)
+        """Replicas as `status` counts them.
+
+        A suspect's counts no longer once the root is below `min` without it, and never as one too many: it may be dead.
+        """
+        if self.urgent:
+            return self.safe
+        sure = sum(1 for slot in self.counted if self.held[slot] != Level.SUSPECT)
+        return max(sure, min(len(self.counted), self.root.max))
 
     @property
     def standing(self) -> Standing:
@@ -121,9 +127,9 @@ class Weighed:
             return "lost" if self.root.ever_held else "sought"
         if self.urgent:
             return "below_min"
-        if len(self.counted) == self.root.max:
+        if self.copies == self.root.max:
             return "at_target"
-        return "below_target" if len(self.counted) < self.root.max else "above_target"
+        return "below_target" if self.copies < self.root.max else "above_target"
 
 
 def weigh(roster: Roster, root: RootView) -> Weighed:
