@@ -24,7 +24,7 @@ from node.replication.releasing import Releasing
 from node.replication.work import Work
 from node.running import Daemon
 from node.self_description import SelfDescription
-from node.setup import SWARM_FACT
+from node.setup import ACCEPT_FACT, SWARM_FACT
 from node.sources import Sources
 from node.swarm.admitting import Admitting
 from node.swarm.answering import Answering
@@ -167,7 +167,10 @@ def _knowledge(
         suspect_after_s=config.suspect_after_s,
         repair_after_s=config.repair_after_s,
     )
-    state = store.new_epoch(1) if store.rebuilt else store.holding_state()
+    accepted = store.fact(ACCEPT_FACT) is not None
+    state = store.new_epoch(1) if store.rebuilt or accepted else store.holding_state()
+    if accepted:
+        store.set_fact(ACCEPT_FACT, None)
     held = [Element(element.root, element.kind) for element in store.holdings()]
     own = OwnHoldings(state.epoch, state.seq, held, on_step=lambda: hooks.step())
     return Knowledge(key, records, membership, own, events, replan=lambda roots: hooks.replan(roots))

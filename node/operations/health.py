@@ -14,6 +14,7 @@ from node.operations.members import own_word
 from node.parts import Parts
 from node.quantities import size_text
 from node.rows import Alert, CheckRow, ImageCounts, PeerCounts, Status, StoreUse, WorkCounts
+from node.setup import ACCEPT_FACT
 from node.version import VERSION
 from store.errors import StoreError
 
@@ -113,7 +114,7 @@ class Health:
         if parts.store.rebuilt:
             yield Alert(check="recovering", detail="the catalogue was made anew from the files")
         if not store.free_bytes:
-            yield Alert(check="disk", detail="this peer has no room left")
+            yield Alert(check="full", detail="this peer has no room left")
 
     def _clones(self) -> list[str]:
         return sorted(peer for peer, held in self._parts.knowledge.book.peers().items() if held.cloned)
@@ -123,8 +124,20 @@ class Health:
         rows = await trio.to_thread.run_sync(self._store_checks)
         rows += self._swarm_checks()
         if accept:
-            rows.append(CheckRow(check="accept", ok=True, detail="nothing to accept: this peer's state is whole"))
+            rows.append(await trio.to_thread.run_sync(self._accept))
         return tuple(rows)
+
+    def _accept(self) -> CheckRow:
+        """The operator vouches for this peer: it is the one that stays, and what it holds is what there is (in a thread).
+
+        The epoch is taken at the next start, when nothing is being held or released.
+        """
+        store = self._parts.store
+        store.set_fact(ACCEPT_FACT, b"1")
+        recovered = "recovery is over; " if store.rebuilt else ""
+        if store.rebuilt:
+            store.finish_recovery()
+        return CheckRow(check="accept", ok=True, detail=f"{recovered}restart this peer: it then begins a new epoch")
 
     def _store_checks(self) -> list[CheckRow]:
         """What the disk says (in a thread)."""
@@ -148,8 +161,8 @@ class Health:
         try:
             _, disk_bytes = self._measure_disk()
         except (StoreError, OSError) as error:
-            return CheckRow(check="disk", ok=False, detail=str(error))
-        return CheckRow(check="disk", ok=disk_bytes >= LEAST_FREE_BYTES, detail=f"{size_text(disk_bytes)} free")
+            return CheckRow(check="room", ok=False, detail=str(error))
+        return CheckRow(check="room", ok=disk_bytes >= LEAST_FREE_BYTES, detail=f"{size_text(disk_bytes)} free")
 
     def _swarm_checks(self) -> list[CheckRow]:
         lost = self._parts.controller.standings["lost"]

@@ -8,7 +8,7 @@ from node.operations import directory, written
 from node.operations.bin import Bin
 from node.operations.listings import Entry, Listings, by_added, by_root, by_taken, by_trashed
 from node.operations.members import holder_rows
-from node.operations.standing import Measured, key_of, measure
+from node.operations.standing import Measured, factor_of, key_of, measure
 from node.parts import Parts
 from node.replication.view import RootKey
 from node.rows import FileRow, ImageDetail, ImageRow, Page, PinRow, Resolved, TrashRow
@@ -52,20 +52,16 @@ class Looking:
         wanted = self._is_degraded if query.degraded else None
         pins, cursor = await self._page(rest, query.limit, trashed=False, wanted=wanted)
         measured = await measure(self._parts, map(key_of, pins))
-        replicas_of = self._records.replicas_of
-        return Page(
-            rows=tuple(written.image_row(pin, replicas_of(pin), measured[key_of(pin)]) for pin in pins), next=cursor
-        )
+        rows = (written.image_row(pin, factor_of(self._records, pin), measured[key_of(pin)]) for pin in pins)
+        return Page(rows=tuple(rows), next=cursor)
 
     async def pins(self, limit: int, after: str | None) -> Page[PinRow]:
         """See `Service.pins`."""
         rest = await self._listings.after("pins", after, lambda: self._pins_of(None), by_root, _is_visible)
         pins, cursor = await self._page(rest, limit, trashed=False)
         measured = await measure(self._parts, map(key_of, pins))
-        replicas_of = self._records.replicas_of
-        return Page(
-            rows=tuple(written.pin_row(pin, replicas_of(pin), measured[key_of(pin)]) for pin in pins), next=cursor
-        )
+        rows = (written.pin_row(pin, factor_of(self._records, pin), measured[key_of(pin)]) for pin in pins)
+        return Page(rows=tuple(rows), next=cursor)
 
     async def trash(self, limit: int, after: str | None) -> Page[TrashRow]:
         """See `Service.trash`."""
@@ -121,7 +117,7 @@ class Looking:
         pin = self.first_pin(ref, flow)
         key = key_of(pin)
         assessed = self._parts.controller.assess(key)
-        row = written.image_row(pin, self._records.replicas_of(pin), Measured(assessed.copies, assessed.standing))
+        row = written.image_row(pin, factor_of(self._records, pin), Measured(assessed.copies, assessed.standing))
         return ImageDetail(
             root=row.root,
             name=row.name,

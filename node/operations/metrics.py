@@ -35,7 +35,7 @@ class Metrics:
         for name, what in (
             ("received_bytes", "Bytes of blocks received"),
             ("received_blocks", "Blocks received"),
-            ("duplicate_blocks", "Blocks received that were here by then"),
+            ("duplicate_blocks", "Blocks received twice"),
             ("unsolicited_blocks", "Blocks received that nobody had asked for"),
             ("sent_bytes", "Bytes of blocks sent"),
         ):
@@ -69,7 +69,7 @@ def of_status(status: Status) -> Iterable[Metric]:
     for name, what in (("used_bytes", "Bytes used"), ("capacity_bytes", "Bytes offered"), ("free_bytes", "Bytes left")):
         yield _gauge(f"store_{name}", f"{what} by this peer's store.", store[name])
     yield _labelled("work", "Fetches, releases and adds of this peer.", "state", asdict(status.work))
-    checks = ("lost", "mass loss", "charter fork", "clock", "clone", "no room", "recovering", "disk")
+    checks = ("lost", "mass loss", "charter fork", "clock", "clone", "no room", "recovering", "full")
     raised = {alert.check for alert in status.alerts}
     yield _labelled("alert", "1 while `status` shows this alert.", "check", {c: int(c in raised) for c in checks})
 

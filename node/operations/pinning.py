@@ -8,7 +8,7 @@ from node.errors import Usage
 from node.events import wall_ms
 from node.operations import policy
 from node.operations.adding import timed_out
-from node.operations.standing import key_of, measure
+from node.operations.standing import factor_of, key_of, measure
 from node.operations.written import pin_row
 from node.parts import Parts
 from node.rows import PinRow
@@ -74,7 +74,7 @@ class Pinning:
     async def _row(self, pin: Pin) -> PinRow:
         key = key_of(pin)
         measured = (await measure(self._parts, [key]))[key]
-        return pin_row(pin, self._parts.records.counting.replicas_of(pin), measured)
+        return pin_row(pin, factor_of(self._parts.records.counting, pin), measured)
 
 
 def _check_source(source: str) -> None:

@@ -9,7 +9,9 @@ from node.parts import Parts
 from node.replication.planner import Planner
 from node.replication.view import RootKey, SwarmView
 from node.replication.weighing import Standing, weigh
+from protocol.fields import Replicas
 from protocol.pin import Pin
+from protocol.recordset import RecordSet
 
 INLINE_ROOTS = 20
 """So few are weighed on the event loop: about a millisecond, no more than a thread's round trip is worth."""
@@ -25,6 +27,12 @@ class Measured(NamedTuple):
 def key_of(pin: Pin) -> RootKey:
     """What a pin wants kept."""
     return RootKey(pin.root, pin.backend)
+
+
+def factor_of(records: RecordSet, pin: Pin) -> Replicas:
+    """The factor that a pin's root is held to, which all of its pins decide together; so copies and state fit it."""
+    wanted = records.wanted(pin.root)
+    return records.replicas_of(pin) if wanted is None else Replicas(wanted.min, wanted.max)
 
 
 async def measure(parts: Parts, keys: Iterable[RootKey]) -> dict[RootKey, Measured]:
