@@ -1,6 +1,6 @@
 """What a person means by REF: a root CID, a unique prefix of one, an original's CID, or a file name in a flow."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sortedcontainers import SortedSet
 
@@ -50,8 +50,11 @@ class Lookup:
             NotFound: nothing is called that.
             Ambiguous: several roots are; `candidates` lists them.
         """
-        found = self._by_cid(ref) or self._by_prefix(ref) or self._by_name(ref, flow)
-        roots = {pin.record.root for pin in found if _fits(pin.record, flow, trashed)}
+        roots: set[bytes] = set()
+        for pins in self._readings(ref, flow):
+            roots = {pin.record.root for pin in pins if _fits(pin.record, flow, trashed)}
+            if roots:
+                break
         if not roots:
             where = f" in flow {flow}" if flow else ""
             raise NotFound(f"{ref}: no such image{where}{' in the trash' if trashed else ''}")
@@ -65,12 +68,17 @@ class Lookup:
         pins = [pin.record for pin in self._records.live_pins(root) if _fits(pin.record, flow, trashed)]
         return sorted(pins, key=lambda pin: (pin.added_at_ms or 0, pin.id))
 
-    def _by_cid(self, ref: str) -> list[SignedPin]:
+    def _readings(self, ref: str, flow: str | None) -> Iterator[Sequence[SignedPin]]:
+        """What `ref` may mean, the most exact first."""
         try:
             cid = parse_cid(ref)
         except BadCid:
-            return []
-        return [*self._records.live_pins(cid)] or [*self._records.pins_by_original(cid)]
+            pass
+        else:
+            yield self._records.live_pins(cid)
+            yield self._records.pins_by_original(cid)
+        yield self._by_prefix(ref)
+        yield self._by_name(ref, flow)
 
     def _by_prefix(self, ref: str) -> list[SignedPin]:
         if len(ref) < LEAST_PREFIX_CHARS:

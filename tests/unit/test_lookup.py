@@ -1,0 +1,104 @@
+"""What a person means by REF."""
+
+from dataclasses import replace
+
+import pytest
+
+from node.errors import Ambiguous, NotFound
+from node.lookup import LEAST_PREFIX_CHARS, Lookup
+from protocol.author import Author
+from protocol.charter import swarm_hash
+from protocol.founding import found_swarm
+from protocol.identity import KeyPair
+from protocol.pin import Pin, pin_id
+from protocol.recordset import RecordSet
+from store.cid import DAG_PB, RAW, cid_of, cid_text
+
+NOW_MS = 1_800_000_000_000
+
+
+class Swarm:
+    """A record set with one curator, and the lookup over it."""
+
+    def __init__(self) -> None:
+        key, steward = KeyPair(b"a" * 32), KeyPair(b"s" * 32)
+        founding = found_swarm(key.peer_id, steward, KeyPair(b"r" * 32).peer_id, name="s", now_ms=NOW_MS)
+        self.records = RecordSet(swarm_hash(founding.swarm_id))
+        self.author = Author(key)
+        for signed in founding.records:
+            self.records.merge(signed, NOW_MS)
+            self.author.clock.saw(signed.stamp)
+        self.lookup = Lookup(self.records)
+
+    def pin(self, root: bytes, flow: str = "f", name: str = "a.jpg", original: bytes | None = None) -> Pin:
+        return self.write(Pin(id=pin_id(flow, root, name), flow=flow, root=root, name=name, original=original))
+
+    def write(self, pin: Pin) -> Pin:
+        merged = self.records.merge(self.author.write(pin, NOW_MS), NOW_MS)
+        self.lookup.changed(merged.changed_roots)
+        return pin
+
+
+@pytest.fixture
+def swarm() -> Swarm:
+    return Swarm()
+
+
+def root_of(number: int) -> bytes:
+    return cid_of(DAG_PB, bytes([number]))
+
+
+def test_a_root_its_prefix_its_original_and_its_name_all_find_it(swarm: Swarm) -> None:
+    root, original = root_of(1), cid_of(RAW, b"original")
+    swarm.pin(root, original=original)
+    swarm.pin(root_of(2), name="b.jpg")
+    text = cid_text(root)
+    for ref in (text, text[:-5], text[:20], cid_text(original), "a.jpg"):
+        assert swarm.lookup.find(ref) == root
+
+
+def test_every_prefix_finds_what_begins_with_it(swarm: Swarm) -> None:
+    for number in range(60):
+        swarm.pin(root_of(number), name=f"{number}.jpg")
+    texts = {cid_text(root_of(number)): root_of(number) for number in range(60)}
+    for text, root in texts.items():
+        for length in range(LEAST_PREFIX_CHARS, len(text)):
+            same = [other for other in texts if other.startswith(text[:length])]
+            if len(same) == 1:
+                assert swarm.lookup.find(text[:length]) == root
+            else:
+                with pytest.raises(Ambiguous) as refused:
+                    swarm.lookup.find(text[:length])
+                assert refused.value.candidates == tuple(sorted(same))[:20]
+
+
+def test_a_name_in_two_flows_is_ambiguous_until_one_is_named(swarm: Swarm) -> None:
+    swarm.pin(root_of(1), flow="one")
+    swarm.pin(root_of(2), flow="two")
+    with pytest.raises(Ambiguous):
+        swarm.lookup.find("a.jpg")
+    assert swarm.lookup.find("a.jpg", "two") == root_of(2)
+
+
+def test_what_is_in_the_trash_is_found_only_there(swarm: Swarm) -> None:
+    pin = swarm.pin(root_of(1))
+    swarm.write(replace(pin, trashed_ms=NOW_MS))
+    with pytest.raises(NotFound):
+        swarm.lookup.find("a.jpg")
+    assert swarm.lookup.find("a.jpg", trashed=True) == root_of(1)
+
+
+def test_an_original_that_was_also_pinned_and_unpinned_still_finds_its_image(swarm: Swarm) -> None:
+    original = cid_of(RAW, b"original")
+    swarm.pin(root_of(1), original=original)
+    alone = swarm.pin(original, name="alone")
+    assert swarm.lookup.find(cid_text(original)) == original
+    swarm.write(replace(alone, trashed_ms=NOW_MS))
+    assert swarm.lookup.find(cid_text(original)) == root_of(1)
+
+
+@pytest.mark.parametrize("ref", ["", "b", "bafybei", "bafkqaaa-no-such", "Qm", "no.jpg", "b" * 200, "bäfybei-x"])
+def test_nothing_of_that_name(swarm: Swarm, ref: str) -> None:
+    swarm.pin(root_of(1))
+    with pytest.raises(NotFound):
+        swarm.lookup.find(ref)
