@@ -4,7 +4,7 @@ Source: https://specs.ipfs.tech/http-gateways/trustless-gateway/#car-responses-a
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from node.gateway.asked import CAR_TYPE, CarAsked, Scope
 from node.gateway.blocks import Blocks
 from node.gateway.content import Place
+from node.gateway.fairly import Finished, advance, run_fairly
 from store.car import car_header, frame_prefix
 from store.cid import DAG_PB, RAW, cid_text, codec_of
 from store.dag import check_codec, links
@@ -45,7 +46,7 @@ async def plan_archive(place: Place, wanted: CarAsked, blocks: Blocks) -> Plan[A
         check_codec(place.cid)
         return _plan_depth_first(place.cid)
     if wanted.scope is Scope.ENTITY and codec_of(place.cid) in (RAW, DAG_PB):
-        found = await run_async(query_stat(place.cid), blocks.get)
+        found = await run_fairly(query_stat(place.cid), blocks.get)
         if found.is_file:
             return plan_file(place.cid, wanted.start_bytes, wanted.length_bytes, ARCHIVE_LIMITS)
         if found.is_directory:
@@ -101,14 +102,11 @@ async def _blocks_read(
     plan: Plan[Any] | Query[Any], get_block: GetBlockAsync
 ) -> AsyncGenerator[tuple[bytes, bytes], None]:
     """The blocks that `plan` wants, as it comes to want them; what it makes of them is of no interest here."""
-    answer: Any = None
-    with closing(plan):
-        while True:
-            try:
-                step = plan.send(answer)
-            except StopIteration:
-                return
-            answer = None
-            if isinstance(step, Want):
-                answer = await get_block(step.cid)
-                yield step.cid, answer
+    step = await advance(plan, None, None)
+    while not isinstance(step, Finished):
+        if isinstance(step, Want):
+            block = await get_block(step.cid)
+            yield step.cid, block
+            step = await advance(plan, step.cid, block)
+        else:
+            step = await advance(plan, None, None)

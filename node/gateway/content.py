@@ -9,11 +9,13 @@ from urllib.parse import quote
 
 from node.gateway.answers import IMMUTABLE, Headers, HttpError, header_list
 from node.gateway.blocks import Blocks
+from node.gateway.fairly import drive_fairly, run_fairly
 from node.gateway.media import SNIFF_BYTES, is_active, type_by_content, type_by_name
 from store.cid import RAW, cid_text, codec_of, parse_cid
 from store.errors import BadCid, BlockNotFound, DagUnsupported, PathNotFound, StoreError
 from store.traversal import GetBlockAsync
-from store.unixfs import DirEntry, Limits, list_directory_async, read_file_async, resolve_path_async, stat_async
+from store.unixfs import DirEntry, Limits, read_file_async
+from store.unixfs_read import plan_directory, query_path, query_stat
 
 REMEMBERED_PATHS = 5_000
 REMEMBERED_CHARS = 300
@@ -112,13 +114,13 @@ class Contents:
             raise HttpError(400, f"{text[:80]}: not a CID") from error
         try:
             for name in names:
-                roots.append(await resolve_path_async(roots[-1], name, get_block or self.blocks.get, LIMITS))
+                roots.append(await run_fairly(query_path(roots[-1], name, LIMITS), get_block or self.blocks.get))
         except StoreError as error:
             raise http_error(error) from error
         return Place(path, tuple(roots))
 
     async def _examine(self, place: Place) -> Target:
-        found = await stat_async(place.cid, self.blocks.get)
+        found = await run_fairly(query_stat(place.cid), self.blocks.get)
         if found.is_directory:
             return Target(place, True, False, 0, "", [])
         if not found.is_file:
@@ -163,7 +165,7 @@ class Contents:
         """A directory's entries in its own order, at most `MAX_LISTED`, and whether that is all. Raises: HttpError."""
         entries: list[DirEntry] = []
         try:
-            async with aclosing(list_directory_async(place.cid, self.blocks.get, LISTING_LIMITS)) as found:
+            async with aclosing(drive_fairly(plan_directory(place.cid, LISTING_LIMITS), self.blocks.get)) as found:
                 async for entry in found:
                     if len(entries) == MAX_LISTED:
                         return entries, False

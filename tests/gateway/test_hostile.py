@@ -16,7 +16,7 @@ from node.gateway.connections import MAX_CONNECTIONS, MAX_HEAD_BYTES
 from store.cid import DAG_PB
 from store.dag_pb import PBLink, encode_node
 from store.protobuf import bytes_field, varint_field
-from store.unixfs_node import encode_file
+from store.unixfs_node import DIRECTORY_MESSAGE, encode_file
 from tests.gateway.rig import Dags, Running, at, noise, read_all, running_gateway
 
 DEADLINE_S = 60
@@ -54,8 +54,16 @@ def shards(dags: Dags) -> bytes:
 
 
 @pytest.fixture(scope="module")
+def wide(dags: Dags) -> bytes:
+    """A directory as large as a block may be."""
+    leaf = dags.file(b"leaf")
+    links = [PBLink(leaf, b"%06d" % number, 1) for number in range(35_000)]
+    return dags.block(DAG_PB, encode_node(links, DIRECTORY_MESSAGE))
+
+
+@pytest.fixture(scope="module")
 def gateway(
-    dags: Dags, big: bytes, huge: bytes, shards: bytes, tmp_path_factory: pytest.TempPathFactory
+    dags: Dags, big: bytes, huge: bytes, shards: bytes, wide: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     home: Path = tmp_path_factory.mktemp("hostile")
     # The third leaf is missing: the file begins well and cannot be finished.
@@ -175,6 +183,12 @@ def test_slow_readers_cost_a_bounded_amount_and_keep_nobody_from_small_answers(g
 def test_a_tree_of_empty_shards_ends(gateway: Running, shards: bytes) -> None:
     assert gateway.get(at(shards) + "/").status_code == 502
     assert gateway.get(at(shards, "name")).status_code in (404, 502)
+
+
+def test_a_directory_as_large_as_a_block(gateway: Running, wide: bytes) -> None:
+    assert gateway.get(at(wide, "034999")).content == b"leaf"
+    assert gateway.get(at(wide, "absent")).status_code == 404
+    assert "the first 10,000 entries" in gateway.get(at(wide) + "/").text
 
 
 @pytest.mark.slow
