@@ -1,15 +1,17 @@
 """Take an image in: read → check → variants → store → pin. One pipeline for whatever source.
 
-1. The file is read once: its blocks go into the store, owned by the job, while their BLAKE3 is computed.
+1. The file is read: its CID and its BLAKE3 are computed. A small one stays in memory.
 2. A worker process decodes the same path and makes the variants. It reports the BLAKE3 of what it read: where that is
    not ours, the file changed in between and is refused.
-3. Directory and variants are stored, the root is held, the pin is written; each of them is durable before the answer.
+3. Original (a large one is read again), variants and directory are stored, owned by the job; the root is held, the pin
+   is written; each of them is durable before the answer.
 
-A job that fails or is cut short leaves nothing: its blocks lose their owner.
+What is refused was never stored. A job that is cut short leaves nothing: its blocks lose their owner.
 """
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +34,7 @@ KIND = "ipfs"
 JOBS_AT_ONCE = 8
 """Files being read, decoded or stored at a time: enough to keep two decoders busy while others wait for the disk."""
 PUT_BYTES = 8 << 20
+"""Stored in one go, and so the size of a small original: most photographs are below."""
 
 OnHolding = Callable[[Holding, bool], None]
 
@@ -61,11 +64,14 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Original:
+    """A file as it was read. `blocks`: the CIDs of its DAG; `kept`: these blocks, None where they are too many."""
+
     cid: bytes
     size_bytes: int
     tsize_bytes: int
     blake3: str
     blocks: tuple[bytes, ...]
+    kept: tuple[Block, ...] | None
 
 
 class Intake:
@@ -115,15 +121,15 @@ class Intake:
                     await trio.to_thread.run_sync(self._store.drop, owner)
 
     async def _take(self, request: Request, owner: Owner) -> Taken:
-        original = await trio.to_thread.run_sync(self._read, request.path, owner)
+        original = await trio.to_thread.run_sync(self._read, request.path)
         known = self._known(original.cid)
         if known is not None:
             pin = await self._pin(request, replace(known, id=b"", added_at_ms=None))
             return Taken(root=known.root, original=original.cid, new=False, size_bytes=known.size_bytes or 0, pin=pin)
         built = await self._decoder.build(request.path, variants=not request.original_only)
         if built.facts.blake3 != original.blake3:
-            raise Failed("changed while it was read", hint="add it again")
-        holding = await trio.to_thread.run_sync(self._store_image, original, built, owner)
+            raise _changed()
+        holding = await trio.to_thread.run_sync(self._store_image, request.path, original, built, owner)
         root, size_bytes = holding.root, holding.size_bytes
         self._on_holding(holding, True)
         facts = built.facts
@@ -145,31 +151,43 @@ class Intake:
                 return record
         return None
 
-    def _read(self, path: Path, owner: Owner) -> _Original:
-        """Read the file into the store (in a thread)."""
-        source = SourceFile(path)
-        try:
-            self._store.begin(owner)
-            cids = []
-            for batch in _batches(source.blocks()):
-                cids += [block.cid for block in batch]
-                self._store.put(batch, owner=owner, verified=True)
+    def _read(self, path: Path) -> _Original:
+        """Read the file, storing nothing (in a thread)."""
+        with closing(SourceFile(path)) as source:
+            cids: dict[bytes, None] = {}
+            kept: list[Block] | None = []
+            kept_bytes = 0
+            for block in source.blocks():
+                cids[block.cid] = None
+                kept_bytes += len(block.data)
+                if kept is not None and kept_bytes <= PUT_BYTES:
+                    kept.append(block)
+                else:
+                    kept = None
             done = source.imported
             return _Original(
                 cid=done.root, size_bytes=done.size_bytes, tsize_bytes=done.tsize_bytes, blake3=source.blake3,
-                blocks=tuple(dict.fromkeys(cids)),
+                blocks=tuple(cids), kept=None if kept is None else tuple(kept),
             )  # fmt: skip
-        finally:
-            source.close()
 
-    def _store_image(self, original: _Original, built: BuiltImage, owner: Owner) -> Holding:
-        """Store variants and directory and hold the root (in a thread)."""
+    def _store_image(self, path: Path, original: _Original, built: BuiltImage, owner: Owner) -> Holding:
+        """Store original, variants and directory, and hold the root (in a thread)."""
         made = image_directory(original.cid, original.tsize_bytes, built)
-        self._store.put(made, owner=owner, verified=True)
+        if original.kept is None:
+            self._store_large(path, original, owner)
+        self._store.put([*(original.kept or ()), *made], owner=owner, verified=True)
         root = made[-1].cid
         size_bytes = original.tsize_bytes + sum(len(block.data) for block in made)
         blocks = [*original.blocks, *(block.cid for block in made)]
         return self._store.hold(root, kind=KIND, blocks=blocks, size_bytes=size_bytes, frm=owner)
+
+    def _store_large(self, path: Path, original: _Original, owner: Owner) -> None:
+        """Read the file again, into the store."""
+        with closing(SourceFile(path)) as source:
+            for batch in _batches(source.blocks()):
+                self._store.put(batch, owner=owner, verified=True)
+            if source.imported.root != original.cid:
+                raise _changed()
 
     async def _pin(self, request: Request, draft: Pin) -> Signed[Pin]:
         now_ms = wall_ms()
@@ -185,6 +203,10 @@ class Intake:
             deleted=False,
         )
         return await self._records.write_one(pin)
+
+
+def _changed() -> Failed:
+    return Failed("changed while it was read", hint="add it again")
 
 
 def _batches(blocks: Iterator[Block]) -> Iterator[list[Block]]:

@@ -9,11 +9,13 @@ from pathlib import Path
 from blake3 import blake3
 
 from node.errors import Failed
+from node.quantities import size_text
+from store.images.limits import ImageLimits
 from store.unixfs import Block, FileImport, import_file
 
 READ_BYTES = 1 << 20
-MAX_FILE_BYTES = 4 << 30
-"""A guess, far above any photograph; flows may set less."""
+MAX_FILE_BYTES = ImageLimits().file_bytes
+"""What a decoder takes; a larger file need not be read to be refused."""
 
 
 class SourceFile:
@@ -41,8 +43,7 @@ class SourceFile:
             raise Failed("empty, 0 bytes")
         if found.st_size > MAX_FILE_BYTES:
             self.close()
-            raise Failed(f"{found.st_size} bytes, at most {MAX_FILE_BYTES}")
-        self.announced_bytes = found.st_size
+            raise Failed(f"too large: {size_text(found.st_size)}, at most {size_text(MAX_FILE_BYTES)}")
 
     def close(self) -> None:
         """Close the file."""
@@ -58,7 +59,7 @@ class SourceFile:
         while chunk := self._file.read(READ_BYTES):
             left -= len(chunk)
             if left < 0:
-                raise Failed(f"grew beyond {MAX_FILE_BYTES} bytes while it was read")
+                raise Failed(f"grew beyond {size_text(MAX_FILE_BYTES)} while it was read")
             self._hash.update(chunk)
             yield chunk
 

@@ -13,7 +13,7 @@ from node.ingest.intake import Request, Taken
 from node.ingest.source import MAX_FILE_BYTES
 from node.operations import policy
 from node.parts import Parts
-from node.quantities import escape_path, unescape_path
+from node.quantities import escape_path, size_text, unescape_path
 from node.rows import Added
 from node.service import AddFile, AddOptions
 from store.cid import cid_text
@@ -79,7 +79,7 @@ class Adding:
             async for part in body:
                 size_bytes += len(part)
                 if size_bytes > MAX_FILE_BYTES:
-                    raise Failed(f"more than {MAX_FILE_BYTES} bytes")
+                    raise Failed(f"too large: more than {size_text(MAX_FILE_BYTES)}")
                 parts.append(part)
                 if sum(map(len, parts)) >= WRITE_BYTES:
                     await self._check_room(size_bytes)
