@@ -218,7 +218,7 @@ class Store:
     # Holdings
 
     def hold(self, root: bytes, *, kind: str, blocks: Iterable[bytes], size_bytes: int, frm: Owner | None) -> Holding:
-        """Hold a root complete: it owns its blocks from now on, instead of `frm`. Again is no change.
+        """Hold a root complete: it owns its blocks from now on, instead of `frm`, which ends. Again is no change.
 
         Raises:
             BlockNotFound: one of the blocks is missing; nothing happened.
@@ -245,6 +245,8 @@ class Store:
         def commit(batch: Batch) -> Holding:
             row = ownership.begin(batch.db, Owner("root", root), now_ms)
             count = ownership.hand_on(batch.db, keys, row, frm)
+            if frm is not None:
+                ownership.drop(batch.db, frm, now_ms)
             put_records(batch, records)
             return holdings.add(batch.db, root, kind, size_bytes, count, now_ms)
 

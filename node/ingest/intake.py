@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -26,8 +27,7 @@ from protocol.pin import Pin, pin_id
 from protocol.records import Replicas, Signed
 from store.errors import ImageRejected, StoreError
 from store.images.directory import image_directory
-from store.images.facts import BuiltImage
-from store.store import Holding, Owner, Store
+from store.store import Holding, Owner, RecordEntry, Store
 from store.unixfs import Block
 
 KIND = "ipfs"
@@ -117,23 +117,20 @@ class Intake:
                 raise Failed(str(error)) from error
             finally:
                 self.running -= 1
-                with trio.CancelScope(shield=True):
-                    await trio.to_thread.run_sync(self._store.drop, owner)
 
     async def _take(self, request: Request, owner: Owner) -> Taken:
         original = await trio.to_thread.run_sync(self._read, request.path)
         known = self._known(original.cid)
         if known is not None:
-            pin = await self._pin(request, replace(known, id=b"", added_at_ms=None))
-            return Taken(root=known.root, original=original.cid, new=False, size_bytes=known.size_bytes or 0, pin=pin)
+            again = await self._records.write_one(_pin(request, replace(known, id=b"", added_at_ms=None)))
+            return Taken(root=known.root, original=original.cid, new=False, size_bytes=known.size_bytes or 0, pin=again)
         built = await self._decoder.build(request.path, variants=not request.original_only)
         if built.facts.blake3 != original.blake3:
             raise _changed()
-        holding = await trio.to_thread.run_sync(self._store_image, request.path, original, built, owner)
-        root, size_bytes = holding.root, holding.size_bytes
-        self._on_holding(holding, True)
-        facts = built.facts
-        pin = await self._pin(
+        made = await trio.to_thread.run_sync(image_directory, original.cid, original.tsize_bytes, built)
+        root, facts = made[-1].cid, built.facts
+        size_bytes = original.tsize_bytes + sum(len(block.data) for block in made)
+        pin = _pin(
             request,
             Pin(
                 id=b"", flow=request.flow, root=root, backend=KIND, content="image", original=original.cid,
@@ -141,7 +138,15 @@ class Intake:
                 size_bytes=size_bytes,
             ),
         )  # fmt: skip
-        return Taken(root=root, original=original.cid, new=True, size_bytes=size_bytes, pin=pin)
+        store = partial(self._store_image, request.path, original, made, size_bytes, owner)
+        try:
+            signed, holding = await self._records.write_along(pin, store)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._store.drop, owner)
+            raise
+        self._on_holding(holding, True)
+        return Taken(root=root, original=original.cid, new=True, size_bytes=size_bytes, pin=signed)
 
     def _known(self, original: bytes) -> Pin | None:
         """A live pin of these bytes whose image this peer holds: then only this flow's pin is to be written."""
@@ -170,16 +175,21 @@ class Intake:
                 blocks=tuple(cids), kept=None if kept is None else tuple(kept),
             )  # fmt: skip
 
-    def _store_image(self, path: Path, original: _Original, built: BuiltImage, owner: Owner) -> Holding:
-        """Store original, variants and directory, and hold the root (in a thread)."""
-        made = image_directory(original.cid, original.tsize_bytes, built)
+    def _store_image(
+        self,
+        path: Path,
+        original: _Original,
+        made: list[Block],
+        size_bytes: int,
+        owner: Owner,
+        pin: RecordEntry,
+    ) -> Holding:
+        """Store original, variants and directory, hold the root and write its pin, the last two in one (in a thread)."""
         if original.kept is None:
             self._store_large(path, original, owner)
         self._store.put([*(original.kept or ()), *made], owner=owner, verified=True)
-        root = made[-1].cid
-        size_bytes = original.tsize_bytes + sum(len(block.data) for block in made)
         blocks = [*original.blocks, *(block.cid for block in made)]
-        return self._store.hold(root, kind=KIND, blocks=blocks, size_bytes=size_bytes, frm=owner)
+        return self._store.commit_image(made[-1].cid, KIND, blocks, size_bytes, owner, [pin])
 
     def _store_large(self, path: Path, original: _Original, owner: Owner) -> None:
         """Read the file again, into the store."""
@@ -189,20 +199,20 @@ class Intake:
             if source.imported.root != original.cid:
                 raise _changed()
 
-    async def _pin(self, request: Request, draft: Pin) -> Signed[Pin]:
-        now_ms = wall_ms()
-        pin = replace(
-            draft,
-            id=pin_id(request.flow, draft.root, request.name, None),
-            flow=request.flow,
-            name=request.name,
-            replicas=request.replicas,
-            expires_ms=request.expires_ms,
-            added_at_ms=now_ms,
-            trashed_ms=None,
-            deleted=False,
-        )
-        return await self._records.write_one(pin)
+
+def _pin(request: Request, draft: Pin) -> Pin:
+    """The pin that is to be written, out of what is known of the image."""
+    return replace(
+        draft,
+        id=pin_id(request.flow, draft.root, request.name, None),
+        flow=request.flow,
+        name=request.name,
+        replicas=request.replicas,
+        expires_ms=request.expires_ms,
+        added_at_ms=wall_ms(),
+        trashed_ms=None,
+        deleted=False,
+    )
 
 
 def _changed() -> Failed:

@@ -6,6 +6,8 @@ told to `on_change` after it is durable, and what others should have goes to `on
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import trio
 
@@ -16,9 +18,11 @@ from protocol.changes import Changes, Merged, Status
 from protocol.errors import Refused
 from protocol.records import Record, Signed, parse_record
 from protocol.recordset import RecordSet
-from store.store import Store
+from store.store import RecordEntry, Store
 
 log = logging.getLogger("pinakothek.records")
+
+T = TypeVar("T")
 
 INLINE_RECORDS = 4
 """So few signatures are checked on the event loop: 61 µs each, less than a thread's round trip is worth."""
@@ -89,16 +93,28 @@ class SharedRecords:
         [written] = await self.write(record)
         return written
 
+    async def write_along(self, record: R, persist: Callable[[RecordEntry], T]) -> tuple[Signed[R], T]:
+        """`write_one`, made durable by `persist`, in a thread, together with something else.
+
+        Returns:
+            The record, and what `persist` returned.
+        """
+        written = self.author.write(record, wall_ms())
+        outcome = await trio.to_thread.run_sync(persist, entry_of(written))
+        await self._merge([written], stored=True)
+        return written, outcome
+
     async def due(self) -> None:
         """Let time act: expiries, tombstones, records that were held back."""
         await self._settle([self.counting.due(wall_ms())])
 
-    async def _merge(self, signed: Iterable[Signed[Record]]) -> None:
+    async def _merge(self, signed: Iterable[Signed[Record]], *, stored: bool = False) -> None:
         now_ms = wall_ms()
         outcomes = [(one, self.counting.merge(one, now_ms)) for one in signed]
         for one, merged in outcomes:
             self._saw(merged, one)
-        await self._settle([merged.changes for _, merged in outcomes])
+        changes = [merged.changes for _, merged in outcomes]
+        await self._settle([replace(change, stored=()) for change in changes] if stored else changes)
         news = [one for one, merged in outcomes if merged.relay]
         if news:
             self._on_news(news)
