@@ -6,13 +6,11 @@ Larger ones lie in files as Kubo's flatfs has them, `blocks/<two characters befo
 
 import base64
 import binascii
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from store.catalogue import Readers
 from store.errors import BlockNotFound
 from store.files import Files, disk_error
-from store.intents import MOVE
 from store.packs import FOLDER as PACKS
 from store.schema import FILE
 
@@ -21,12 +19,21 @@ SUFFIX = ".data"
 
 
 class Place(NamedTuple):
-    """Of one block: `place` as in the catalogue, `pack` the name of its pack if it is in one."""
+    """Where one block lies.
 
+    Attributes:
+        row: its id in the catalogue.
+        place: as in the catalogue; None while its bytes are lost.
+        pack: the name of its pack if it is in one.
+        staged: where its file is, if it has not been moved to its place yet.
+    """
+
+    row: int
     size_bytes: int
     place: int | None
     offset_bytes: int
     pack: str | None
+    staged: str | None
 
 
 def key_of(cid: bytes) -> bytes:
@@ -60,15 +67,18 @@ def key_in(path: str) -> bytes | None:
 def find(readers: Readers, key: bytes) -> Place | None:
     """Look a block up in the catalogue, as last committed."""
     row = readers.row(
-        "SELECT b.size_bytes, b.place, b.offset_bytes, p.name FROM blocks b LEFT JOIN packs p ON p.id = b.place"
-        " WHERE b.cid = ?",
-        (key,),
+        "SELECT b.id, b.size_bytes, b.place, b.offset_bytes, p.name,"
+        " (SELECT i.source FROM intents i WHERE i.target = ifnull('packs/' || p.name, ?2) AND i.act = 'move'"
+        " ORDER BY i.id DESC LIMIT 1) FROM blocks b LEFT JOIN packs p ON p.id = b.place WHERE b.cid = ?1",
+        (key, block_path(key)),
     )
     return None if row is None else Place(*row)
 
 
 def read_block(files: Files, home: str, readers: Readers, key: bytes) -> bytes:
     """Return a block's bytes as the disk has them, unverified and perhaps cut short.
+
+    A staged file is read before the one at its place, which may be the bad one that it replaces.
 
     Raises:
         BlockNotFound: not listed, or its bytes are lost.
@@ -80,19 +90,12 @@ def read_block(files: Files, home: str, readers: Readers, key: bytes) -> bytes:
             raise BlockNotFound(key)
         path = block_path(key) if place.place == FILE else f"{PACKS}/{place.pack}"
         length_bytes = -1 if place.place == FILE else place.size_bytes
-        for candidate in _candidates(readers, path):
+        for candidate in (place.staged, path):
             try:
-                return files.read(f"{home}/{candidate}", place.offset_bytes, length_bytes)
+                if candidate is not None:
+                    return files.read(f"{home}/{candidate}", place.offset_bytes, length_bytes)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise disk_error(files, f"{home}/{candidate}", error) from error
     raise BlockNotFound(key)
-
-
-def _candidates(readers: Readers, path: str) -> Iterator[str]:
-    """The place itself, then where a commit left the file until it is moved there, then the place again."""
-    yield path
-    for (source,) in readers.rows("SELECT source FROM intents WHERE target = ? AND act = ?", (path, MOVE)):
-        yield source
-        yield path

@@ -96,8 +96,8 @@ def quarantine(files: Files, home: str, readers: Readers, writer: Writer, key: b
         else:
             return False
         batch.db.execute(
-            "UPDATE blocks SET place = NULL WHERE cid = ? AND place = ? AND offset_bytes = ?",
-            (key, place.place, place.offset_bytes),
+            "UPDATE blocks SET place = NULL WHERE id = ? AND cid = ? AND place = ? AND offset_bytes = ?",
+            (place.row, key, place.place, place.offset_bytes),
         )
         return bool(batch.db.changes())
 

@@ -117,6 +117,21 @@ class Remains(NamedTuple):
             (root / path).write_bytes(content)
 
 
+def disk_of(remains: Remains, root: Path) -> Disk:
+    """A disk on which all that remained is safe: the machine has started again."""
+    remains.write_to(root)
+    disk = Disk(root)
+    for folder in remains.folders:
+        disk.add("mkdir", folder)
+    for path, content in remains.files:
+        disk.add("create", path)
+        disk.add("write", path, content=content)
+        disk.add("fsync", path)
+    for folder in ("", *remains.folders):
+        disk.add("fsync folder", folder)
+    return disk
+
+
 def after_power_loss(disk: Disk, point: int, style: Style) -> Remains:
     """What is left if the power goes after the first `point` events."""
     chance = random.Random(f"{style.seed} {point}")

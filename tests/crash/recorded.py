@@ -99,14 +99,14 @@ class RecordedFiles(Files):
         """Replace a catalogue by a copy from before, as an operator with a backup does."""
         self.refuses_moves = False
         with self._disk.lock:
-            for name in (path, path + "-wal"):
-                if os.path.exists(name):
-                    self.unlink(name)
-            fd = self.create(path)
+            if os.path.exists(path + "-wal"):
+                self.unlink(path + "-wal")
+            fd = self.create(path + ".before")
             self.write(fd, content, 0)
-            self._note("fsync", path)
-            self._note("fsync folder", os.path.dirname(path))
+            self._note("fsync", path + ".before")
             self.close(fd)
+            self.rename(path + ".before", path)
+            self._note("fsync folder", os.path.dirname(path))
 
 
 class RecordedVFS(apsw.VFS):
