@@ -23,6 +23,7 @@ class Site(StrEnum):
     STORE_ID = "the store's id"
     STORE_ID_NAME = "name of the store's id"
     ADOPTED = "names of what an unknown session had staged"
+    ADOPTED_SHARD = "name of a new shard for it"
     SESSION = "name of this session's staging folder"
     SESSIONS_GONE = "absence of the staging folders of earlier sessions"
     BLOCK = "bytes of a staged block"
@@ -32,6 +33,8 @@ class Site(StrEnum):
     SETTLED = "names of what was moved or removed"
     SEGMENT = "bytes appended to a segment"
     SEGMENT_NAME = "name of a new segment"
+    MENDED = "bytes of a segment written again"
+    MENDED_NAME = "name of a segment written again"
     COMPACTED = "bytes of a compacted segment"
 
 

@@ -17,6 +17,9 @@ from store.staging import Staging
 
 RESERVE_BYTES = 8 << 20
 """Left free on the disk, so that a full store can still write down what it lets go. A guess."""
+MAX_HERE_BYTES = 64 << 20
+"""Of larger blocks that are here already, kept in memory until the commit in case they go before it; any more are staged
+like new ones. A guess."""
 MAX_OPEN_FILES = 32
 """Staged and not yet fsynced: written together first, so that the disk may order them."""
 
@@ -25,7 +28,7 @@ class Intake:
     """Use as a context: what the commit did not take is discarded at its end.
 
     Attributes:
-        incoming: every block once. Small ones are kept in memory until the commit.
+        incoming: every block once. Small ones, and those here already, are kept in memory until the commit.
     """
 
     def __init__(self, files: Files, home: str, readers: Readers, staging: Staging) -> None:
@@ -37,6 +40,7 @@ class Intake:
         self._staged: set[str] = set()
         self._seen: set[bytes] = set()
         self._small_bytes = 0
+        self._here_bytes = 0
         self.incoming: list[Incoming] = []
 
     def __enter__(self) -> "Intake":
@@ -59,8 +63,9 @@ class Intake:
         if len(block) < SMALL_BLOCK_BYTES:
             self._small_bytes += len(block)
             self.incoming.append(Incoming(key, len(block), block=block))
-        elif self._is_owned(key):
-            self.incoming.append(Incoming(key, len(block)))
+        elif self._here_bytes < MAX_HERE_BYTES and self._is_here(key):
+            self._here_bytes += len(block)
+            self.incoming.append(Incoming(key, len(block), block=block))
         else:
             self._stage(key, block)
 
@@ -78,10 +83,8 @@ class Intake:
         """These staged files belong to the commit now."""
         self._staged.difference_update(paths)
 
-    def _is_owned(self, key: bytes) -> bool:
-        """Whether it is here and somebody's, so that it stays at least until our commit."""
-        sql = "SELECT 1 FROM blocks b WHERE cid = ? AND place IS NOT NULL AND EXISTS (SELECT 1 FROM owned WHERE block = b.id)"
-        return self._readers.row(sql, (key,)) is not None
+    def _is_here(self, key: bytes) -> bool:
+        return self._readers.row("SELECT 1 FROM blocks WHERE cid = ? AND place IS NOT NULL", (key,)) is not None
 
     def _stage(self, key: bytes, block: bytes) -> None:
         self._check_room(len(block))

@@ -50,8 +50,20 @@ def open_parts(files: Files, home: str, now_ms: int) -> Opened:
     for folder in FOLDERS:
         files.make_folder(f"{home}/{folder}")
     store_id = _store_id(files, home)
-    db = _open_catalogue(files, home)
     try:
+        return _open_once(files, home, store_id, now_ms)
+    except (apsw.CorruptError, apsw.NotADBError):
+        set_aside(files, home)
+        return _open_once(files, home, store_id, now_ms)
+
+
+def _open_once(files: Files, home: str, store_id: str, now_ms: int) -> Opened:
+    path = f"{home}/{catalogue.NAME}"
+    if files.size_bytes(path) is None:
+        set_aside(files, home)  # a log without its catalogue would be taken for the new one's
+    db = catalogue.open_writer(path, files.vfs)
+    try:
+        migrate(db)
         _finish_intents(db, files, home)
         staging = _new_session(db, files, home)
         tail = replay_segments(db, files, home)
@@ -88,28 +100,6 @@ def _store_id(files: Files, home: str) -> str:
         files.rename(f"{path}.new", path)
     files.fsync_folder(f"{home}/{BLOCKS}", Site.STORE_ID_NAME)
     return files.read(path).decode("ascii", "replace").strip()
-
-
-def _open_catalogue(files: Files, home: str) -> apsw.Connection:
-    path = f"{home}/{catalogue.NAME}"
-    if files.size_bytes(path) is None:
-        set_aside(files, home)
-    try:
-        return _migrated(path, files.vfs)
-    except (apsw.CorruptError, apsw.NotADBError):
-        set_aside(files, home)
-        return _migrated(path, files.vfs)
-
-
-def _migrated(path: str, vfs: str) -> apsw.Connection:
-    db = catalogue.open_writer(path, vfs)
-    try:
-        migrate(db)
-        _state(db, "rebuilding")
-    except BaseException:
-        db.close()
-        raise
-    return db
 
 
 def set_aside(files: Files, home: str) -> None:

@@ -13,7 +13,7 @@ import apsw
 from store.blocks import block_path
 from store.catalogue import rows_of
 from store.commits import Batch
-from store.errors import BlockNotFound, StoreError
+from store.errors import BlockNotFound
 from store.schema import FILE
 
 FETCH_EXPIRES_MS = 24 * 3600 * 1000
@@ -35,12 +35,12 @@ class Owner:
 
 
 class Incoming(NamedTuple):
-    """A block on its way in: staged as a file, small enough for the pack, or (neither) seen to be here already."""
+    """A block on its way in, as a staged file or, if `staged` is empty, as the bytes for the pack."""
 
     key: bytes
     size_bytes: int
     staged: str = ""
-    block: bytes | None = None
+    block: bytes = b""
 
 
 def begin(db: apsw.Connection, owner: Owner, now_ms: int) -> int:
@@ -72,14 +72,17 @@ def _drop_row(db: apsw.Connection, row: int, now_ms: int) -> None:
     db.execute("DELETE FROM owners WHERE id = ?", (row,))
 
 
-def enlist(batch: Batch, owner_row: int, incoming: Incoming) -> bool:
+def enlist_all(batch: Batch, owner: Owner, incoming: Iterable[Incoming], now_ms: int) -> list[Incoming]:
+    """List blocks for an owner. Returns: those whose bytes were wanted; a staged file of any other is to be discarded."""
+    row = begin(batch.db, owner, now_ms)
+    return [block for block in incoming if _enlist(batch, row, block)]
+
+
+def _enlist(batch: Batch, owner_row: int, incoming: Incoming) -> bool:
     """List a block for an owner, or let the owner share in the one that is here.
 
     Returns:
-        Whether the bytes were wanted: a staged file then moves to its place, else it is the caller's to discard.
-
-    Raises:
-        StoreError: it was here and has gone; this needs a clock that jumps.
+        Whether the bytes were wanted: a staged file then moves to its place.
     """
     db = batch.db
     found = db.execute(
@@ -109,8 +112,6 @@ def _placed(batch: Batch, incoming: Incoming) -> tuple[int, int]:
     if incoming.staged:
         batch.move(incoming.staged, block_path(incoming.key))
         return FILE, 0
-    if incoming.block is None:
-        raise StoreError("a block went while it was being stored again; try again")
     return batch.pack.id, batch.pack.add(incoming.key, incoming.block)
 
 
@@ -155,3 +156,13 @@ def unlist(batch: Batch, before_ms: int, most: int) -> tuple[int, int]:
         if place == FILE:
             batch.unlink(block_path(key))
     return len(rows), sum(size_bytes for _, _, size_bytes, place in rows if place is not None)
+
+
+def end_recovery(db: apsw.Connection, now_ms: int) -> None:
+    """What a rebuild listed and nobody came to own is unowned from now on, and collection on again."""
+    db.execute(
+        "UPDATE blocks SET unowned_since_ms = ? WHERE unowned_since_ms IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM owned WHERE block = blocks.id)",
+        (now_ms,),
+    )
+    db.execute("UPDATE state SET value = 0 WHERE name = 'rebuilt'")

@@ -87,7 +87,7 @@ def adopt_staged(files: Files, home: str, session_folder: str) -> None:
         elif key is not None and _is_whole(key, files.read(f"{home}/{folder}/{name}")):
             place = block_path(key)
             files.make_folder(os.path.dirname(f"{home}/{place}"))
-            files.fsync_folder(f"{home}/{BLOCKS}", Site.ADOPTED)
+            files.fsync_folder(f"{home}/{BLOCKS}", Site.ADOPTED_SHARD)
         else:
             continue
         if files.size_bytes(f"{home}/{place}") is None:

@@ -99,11 +99,11 @@ def _write_again(
             files.write(fd, raw, at)
             set_line(db, line, number, at, len(raw))
             at += len(raw)
-        files.fsync(fd, Site.SEGMENT)
+        files.fsync(fd, Site.MENDED)
     finally:
         files.close(fd)
     if made:
-        files.fsync_folder(f"{home}/{FOLDER}", Site.SEGMENT_NAME)
+        files.fsync_folder(f"{home}/{FOLDER}", Site.MENDED_NAME)
     _note(db, number, at)
     dead_bytes = db.execute("SELECT ? - ifnull(sum(length_bytes), 0) FROM records WHERE segment = ?", (at, number)).get
     db.execute("UPDATE segments SET dead_bytes = ? WHERE number = ?", (dead_bytes, number))
@@ -120,8 +120,7 @@ def _note(db: apsw.Connection, number: int, size_bytes: int) -> None:
 def _truncate(files: Files, home: str, number: int, size_bytes: int) -> None:
     fd = files.open(f"{home}/{segment_path(number)}")
     try:
-        files.truncate(fd, size_bytes)
-        files.fsync(fd, Site.SEGMENT)
+        files.truncate(fd, size_bytes)  # should a power loss bring the torn end back, it is cut off again
     finally:
         files.close(fd)
 

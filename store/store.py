@@ -10,8 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import apsw
-
 from store import catalogue, check, holdings, ownership, scrub
 from store.blocks import find, key_of, read_block
 from store.catalogue import Readers, sql_errors
@@ -105,6 +103,7 @@ class Store:
         )
         self._compactor = Compactor(files, self._home, self._readers, self._writer, opened.staging)
         self._collecting = threading.Lock()
+        self._closed = False
         self.rebuilt = bool(self._state("rebuilt"))
 
     @classmethod
@@ -130,6 +129,9 @@ class Store:
 
     def close(self) -> None:
         """Finish what is under way and let go of the data directory. Nobody may be using the store any more."""
+        if self._closed:
+            return
+        self._closed = True
         self._settler.stop(SETTLE_TIMEOUT_S)
         self._writer.stop()
         self._tail.close()
@@ -192,7 +194,9 @@ class Store:
                 intake.add(cid, block, verified=verified)
             intake.make_durable()
             self._settler.wait(MAX_BACKLOG, SETTLE_TIMEOUT_S)
-            wanted = self._writer.run(lambda batch: _enlist_all(batch, owner, intake, self._clock_ms()))
+            wanted = self._writer.run(
+                lambda batch: ownership.enlist_all(batch, owner, intake.incoming, self._clock_ms())
+            )
             intake.taken([block.staged for block in wanted])
         return sum(block.size_bytes for block in wanted)
 
@@ -336,7 +340,7 @@ class Store:
 
     def finish_recovery(self) -> None:
         """After a rebuild: the roots wanted are held again, so what is unowned may go from an hour from now."""
-        self._writer.run(lambda batch: _finish_recovery(batch.db, self._clock_ms()))
+        self._writer.run(lambda batch: ownership.end_recovery(batch.db, self._clock_ms()))
         self.rebuilt = False
 
     def settle(self) -> bool:
@@ -381,17 +385,3 @@ class Store:
             batch.db.executemany("DELETE FROM intents WHERE id = ?", [(number,) for number in ids])
 
         self._writer.later(forget)
-
-
-def _enlist_all(batch: Batch, owner: Owner, intake: Intake, now_ms: int) -> list[ownership.Incoming]:
-    row = ownership.begin(batch.db, owner, now_ms)
-    return [block for block in intake.incoming if ownership.enlist(batch, row, block)]
-
-
-def _finish_recovery(db: apsw.Connection, now_ms: int) -> None:
-    db.execute(
-        "UPDATE blocks SET unowned_since_ms = ? WHERE unowned_since_ms IS NULL"
-        " AND NOT EXISTS (SELECT 1 FROM owned WHERE block = blocks.id)",
-        (now_ms,),
-    )
-    db.execute("UPDATE state SET value = 0 WHERE name = 'rebuilt'")

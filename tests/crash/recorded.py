@@ -33,6 +33,8 @@ class RecordedFiles(Files):
             self._disk.add(act, relative, self._disk.relative(target) or "" if target else "", **more)
 
     def make_folder(self, path: str) -> bool:
+        if self.refuses_moves:
+            raise OSError(errno.EIO, "refused", path)
         with self._disk.lock:
             made = super().make_folder(path)
             if made:

@@ -9,6 +9,8 @@ from store.blocks import block_path, key_of
 from store.catalogue import NAME
 from store.cid import RAW, cid_of
 from store.files import Files, Site
+from store.segments import FOLDER as RECORDS
+from store.segments import segment_path
 from store.store import Owner, RecordEntry, Store
 from tests.crash.disk import Disk
 from tests.crash.recorded import RecordedFiles
@@ -200,6 +202,21 @@ def old_catalogue(actor: Actor, scratch: Path) -> None:
     actor.files.put_back(str(catalogue), before)
     actor.store = actor.opened()
     assert actor.store.rebuilt
+    actor.finish()
+
+
+def lost_segment(actor: Actor, scratch: Path) -> None:
+    """A segment is removed by mistake, and written again from the catalogue."""
+    actor.add(1)
+    actor.change_record(2, 1)
+    actor.finish()
+    for key in ("image 1", "record 2"):
+        actor.disk.claim(key, None)
+    actor.files.unlink(str(actor.disk.root / "store" / segment_path(1)))
+    actor.files.fsync_folder(str(actor.disk.root / "store" / RECORDS), Site.SETTLED)
+    actor.store = actor.opened()
+    for number in (1, 2):
+        actor.disk.claim(f"record {number}", Claim.of_files(lambda store, n=number: _same(records(store).get(n), 1)))
     actor.finish()
 
 

@@ -3,18 +3,30 @@
 `test_every_fsync_is_needed` takes each fsync away in turn: had it been superfluous, nothing would go wrong.
 """
 
+import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from store import catalogue, intake
+from store import catalogue, files, intake
 from store.errors import StoreError
 from store.files import Site
 from tests.crash.disk import BYTES_ONLY, DROP, KEEP, NAMES_ONLY, Disk, Remains, Style, after_power_loss
-from tests.crash.scenarios import LARGE_BYTES, Actor, illness, in_order, life, no_litter, old_catalogue, opened
+from tests.crash.scenarios import (
+    LARGE_BYTES,
+    Actor,
+    illness,
+    in_order,
+    life,
+    lost_segment,
+    no_litter,
+    old_catalogue,
+    opened,
+)
 
 MIXED = [Style("mix", "mix", seed) for seed in range(20)]
 
@@ -35,7 +47,16 @@ def scratch() -> Iterator[Path]:
 
 Scenario = Callable[[Actor, Path], None]
 STYLES = [DROP, NAMES_ONLY, BYTES_ONLY, KEEP]
-IN_ORDER = {life: in_order, illness: in_order, old_catalogue: no_litter}
+SCENARIOS = [life, illness, old_catalogue, lost_segment]
+IN_ORDER = {life: in_order, illness: in_order, old_catalogue: no_litter, lost_segment: no_litter}
+NEEDED_IN = {
+    Site.ADOPTED: old_catalogue,
+    Site.ADOPTED_SHARD: old_catalogue,
+    Site.SESSIONS_GONE: old_catalogue,
+    Site.MENDED: lost_segment,
+    Site.MENDED_NAME: lost_segment,
+}
+"""The scenario that goes wrong without an fsync, where that is not `life`."""
 
 
 def recorded(scenario: Scenario, scratch: Path, forgotten: Site | None = None) -> Disk:
@@ -90,19 +111,19 @@ def survive_all(scenario: Scenario, scratch: Path, styles: Sequence[Style], ever
             raise
 
 
-@pytest.mark.parametrize("scenario", [life, illness, old_catalogue])
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_power_loss_at_every_point(scenario: Scenario, scratch: Path) -> None:
     survive_all(scenario, scratch, [DROP])
 
 
-@pytest.mark.parametrize("scenario", [life, illness, old_catalogue])
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_power_loss_that_keeps_some_of_what_was_not_safe(scenario: Scenario, scratch: Path) -> None:
     survive_all(scenario, scratch, [MIXED[0], NAMES_ONLY, BYTES_ONLY], every=7)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("scenario", [life, illness, old_catalogue])
+@pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("styles", [STYLES, MIXED[:5], MIXED[5:10]], ids=["plain", "mixed", "mixed again"])
 def test_power_loss_at_every_point_in_every_style(scenario: Scenario, styles: list[Style], scratch: Path) -> None:
     survive_all(scenario, scratch, styles)
@@ -121,9 +142,16 @@ def first_failure(scenario: Scenario, disk: Disk, scratch: Path) -> str:
 
 @pytest.mark.parametrize("site", list(Site))
 def test_every_fsync_is_needed(site: Site, scratch: Path) -> None:
-    scenario = old_catalogue if site in (Site.ADOPTED, Site.SESSIONS_GONE) else life
+    scenario = NEEDED_IN.get(site, life)
     disk = recorded(scenario, scratch, forgotten=site)
     assert first_failure(scenario, disk, scratch) != ""
+
+
+def test_every_fsync_has_a_name_of_its_own() -> None:
+    sources = {path.name: path.read_text() for path in Path(files.__file__).parent.glob("*.py")}
+    assert [name for name, source in sources.items() if "os.fsync" in source] == ["files.py"]
+    uses = Counter(re.findall(r"Site\.([A-Z_]+)", "".join(sources.values())))
+    assert uses == {site.name: 1 for site in Site}
 
 
 def test_fsync_of_every_commit_is_needed(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
