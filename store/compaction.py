@@ -21,6 +21,10 @@ MIN_DEAD_BYTES = 1 << 20
 """Segments with less to gain are left alone. A guess."""
 
 
+LIVE = "SELECT id, cid FROM blocks WHERE place = ? AND place > 0"
+"""The second condition lets SQLite use the index of packed blocks."""
+
+
 class _Copied(NamedTuple):
     row: int
     segment: int
@@ -41,12 +45,12 @@ class Compactor:
 
     def packs(self) -> int:
         """Copy what is alive of each pack that is mostly dead, and let the pack go. Returns: how many went."""
-        rows = self._readers.rows("SELECT id, name FROM packs WHERE live_bytes * 2 < size_bytes")
+        rows = self._readers.rows("SELECT id, name FROM packs WHERE size_bytes - 2 * live_bytes > 0")
         return sum(self._compact_pack(*row) for row in rows)
 
     def _compact_pack(self, pack: int, name: str) -> bool:
         live = {}
-        for row, key in self._readers.rows("SELECT id, cid FROM blocks WHERE place = ?", (pack,)):
+        for row, key in self._readers.rows(LIVE, (pack,)):
             try:
                 live[row] = (key, read_block(self._files, self._home, self._readers, key))
                 verify_block(*live[row])
@@ -56,7 +60,7 @@ class Compactor:
                 return False  # scrub sees to it first
 
         def rewrite(batch: Batch) -> bool:
-            for row, key in rows_of(batch.db, "SELECT id, cid FROM blocks WHERE place = ?", (pack,)):
+            for row, key in rows_of(batch.db, LIVE, (pack,)):
                 if row not in live or live[row][0] != key:
                     return False
                 batch.db.execute(

@@ -66,7 +66,7 @@ def _rebuild_pack(db: apsw.Connection, files: Files, home: str, name: str) -> bo
     content = files.read(f"{home}/{PACKS}/{name}")
     _insert(db, list(_pack_blocks(content, pack)))
     db.execute(
-        "INSERT INTO packs VALUES (?1, ?2, ?3, (SELECT ifnull(sum(size_bytes), 0) FROM blocks WHERE place = ?1))",
+        "INSERT INTO packs VALUES (?1, ?2, ?3, (SELECT ifnull(sum(size_bytes), 0) FROM blocks WHERE place = ?1 AND place > 0))",
         (pack, name, len(content)),
     )
     return True

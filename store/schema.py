@@ -30,7 +30,7 @@ CREATE TABLE packs(
     size_bytes INTEGER NOT NULL,
     live_bytes INTEGER NOT NULL
 );
-CREATE INDEX packs_sparse ON packs(id) WHERE live_bytes * 2 < size_bytes;
+CREATE INDEX packs_sparse ON packs(size_bytes - 2 * live_bytes);
 
 CREATE TABLE owners(
     id INTEGER PRIMARY KEY,
