@@ -51,7 +51,7 @@ from protocol.net.host import Host
 from protocol.net.rpc import Rpc
 from protocol.records import Record, Signed
 from protocol.recordset import RecordSet
-from store.errors import BlockNotFound
+from store.errors import BlockNotFound, StoreError
 from store.store import Store
 
 log = logging.getLogger("pinakothek.daemon")
@@ -192,6 +192,9 @@ def _network(key: KeyPair, store: Store, records: SharedRecords, hooks: Hooks) -
         try:
             return await trio.to_thread.run_sync(store.get, cid)
         except BlockNotFound:
+            return None
+        except StoreError as error:
+            log.warning("not served: %s", error)
             return None
 
     host = Host(key.seed, is_member=counting.is_member, strangers_may=strangers_may)

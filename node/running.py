@@ -16,6 +16,7 @@ from node.swarm.contacts import Contacts
 from node.swarm.listening import Listening
 from protocol.beat import SignedBeat
 from protocol.changes import Changes
+from store.errors import StoreError
 
 if TYPE_CHECKING:
     from node.assembly import Hooks
@@ -105,7 +106,10 @@ class Daemon:
     async def finish(self) -> None:
         """Before the stop: keep what the next start should know."""
         with trio.move_on_after(2):
-            await self._contacts.save()
+            try:
+                await self._contacts.save()
+            except StoreError as error:
+                log.warning("the addresses of members are not saved: %s", error)
 
     def blocked(self) -> str | None:
         """Why nothing may be planned now, or None.

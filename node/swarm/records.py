@@ -2,11 +2,15 @@
 
 Others' records come in by gossip, sync and leases (`accept`); this peer's own are written by `write`. What changed is
 told to `on_change` after it is durable, and what others should have goes to `on_news`.
+
+Where the disk refuses, this peer's own records fail, and change nothing. Others' count all the same: `due` writes them
+once the disk takes them, and after a crash before that, sync brings them again.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -18,6 +22,7 @@ from protocol.changes import Changes, Merged, Status
 from protocol.errors import Refused
 from protocol.records import Record, Signed, parse_record
 from protocol.recordset import RecordSet
+from store.errors import StoreError
 from store.store import RecordEntry, Store
 
 log = logging.getLogger("pinakothek.records")
@@ -54,6 +59,7 @@ class SharedRecords:
         self._on_change = on_change
         self._on_news = on_news
         self.refused = 0
+        self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
 
     async def load(self) -> None:
         """Take in what the store has; its signatures were checked before they were written."""
@@ -80,12 +86,17 @@ class SharedRecords:
         return bad
 
     async def write(self, *records: R, as_steward: bool = False) -> list[Signed[R]]:
-        """Sign this peer's own records; they are durable, merged and on their way to the others on return."""
+        """Sign this peer's own records; they are durable, merged and on their way to the others on return.
+
+        Raises:
+            StoreError: the disk refuses; nothing was written or merged.
+        """
         author = self.steward if as_steward else self.author
         assert author is not None, "no steward's key lies here"
         now_ms = wall_ms()
         written = [author.write(record, now_ms) for record in records]
-        await self._merge(written)
+        await trio.to_thread.run_sync(partial(self._persist, written, ()))
+        await self._merge(written, stored=True)
         return written
 
     async def write_one(self, record: R) -> Signed[R]:
@@ -105,8 +116,14 @@ class SharedRecords:
         return written, outcome
 
     async def due(self) -> None:
-        """Let time act: expiries, tombstones, records that were held back."""
+        """Let time act: expiries, tombstones, records that were held back; write what the disk refused before.
+
+        Raises:
+            StoreError: it still does.
+        """
         await self._settle([self.counting.due(wall_ms())])
+        if self._owed:
+            await self._make_up()
 
     async def _merge(self, signed: Iterable[Signed[Record]], *, stored: bool = False) -> None:
         now_ms = wall_ms()
@@ -128,12 +145,28 @@ class SharedRecords:
         stored = [signed for change in changes for signed in change.stored]
         forgotten = [key for change in changes for key in change.forgotten]
         if stored or forgotten:
-            await trio.to_thread.run_sync(self._persist, stored, forgotten)
+            try:
+                await trio.to_thread.run_sync(self._persist, stored, forgotten)
+            except StoreError as error:
+                if not self._owed:
+                    log.warning("records of others are not on disk yet: %s", error)
+                self._owed.update((signed.storage_key for signed in stored), forgotten)
         for change in changes:
             if change.roots or change.flows or change.roles or change.charter:
                 self._on_change(change)
 
-    def _persist(self, stored: list[Signed[Record]], forgotten: list[bytes]) -> None:
+    async def _make_up(self) -> None:
+        """Bring the disk to what counts in memory."""
+        owed, self._owed = self._owed, set()
+        kept = {signed.storage_key: signed for signed in self.counting if signed.storage_key in owed}
+        try:
+            await trio.to_thread.run_sync(self._persist, list(kept.values()), list(owed - kept.keys()))
+        except StoreError:
+            self._owed |= owed
+            raise
+        log.info("%d records that the disk had refused are written", len(owed))
+
+    def _persist(self, stored: Sequence[Signed[Record]], forgotten: Sequence[bytes]) -> None:
         if stored:
             self._store.append_records([entry_of(signed) for signed in stored])
         if forgotten:
