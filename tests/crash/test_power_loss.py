@@ -3,6 +3,7 @@
 `test_every_fsync_is_needed` takes each fsync away in turn: had it been superfluous, nothing would go wrong.
 """
 
+import random
 import re
 import shutil
 import tempfile
@@ -15,10 +16,13 @@ import pytest
 from store import catalogue, files, intake
 from store.errors import StoreError
 from store.files import Site
-from tests.crash.disk import BYTES_ONLY, DROP, KEEP, NAMES_ONLY, Disk, Remains, Style, after_power_loss
+from store.store import Store
+from tests.crash.disk import BYTES_ONLY, DROP, KEEP, NAMES_ONLY, Disk, Remains, Style, after_power_loss, disk_of
+from tests.crash.recorded import RecordedFiles
 from tests.crash.scenarios import (
     LARGE_BYTES,
     Actor,
+    Clock,
     illness,
     in_order,
     life,
@@ -67,10 +71,10 @@ def recorded(scenario: Scenario, scratch: Path, forgotten: Site | None = None) -
     return disk
 
 
-def losses(disk: Disk, styles: Sequence[Style], every: int = 1) -> Iterator[tuple[int, Style, Remains]]:
+def losses(disk: Disk, styles: Sequence[Style], every: int = 1, first: int = 0) -> Iterator[tuple[int, Style, Remains]]:
     """Every distinct outcome of a power loss at every point, or at some, under each of the styles."""
     seen = set()
-    for point in range(0, len(disk.events) + 1, every):
+    for point in range(first, len(disk.events) + 1, every):
         for style in styles:
             remains = after_power_loss(disk, point, style)
             outcome = hash((remains, tuple(disk.claimed_at(point))))
@@ -127,6 +131,34 @@ def test_power_loss_that_keeps_some_of_what_was_not_safe(scenario: Scenario, scr
 @pytest.mark.parametrize("styles", [STYLES, MIXED[:5], MIXED[5:10]], ids=["plain", "mixed", "mixed again"])
 def test_power_loss_at_every_point_in_every_style(scenario: Scenario, styles: list[Style], scratch: Path) -> None:
     survive_all(scenario, scratch, styles)
+
+
+def survive_a_second_loss(scratch: Path, points: int) -> None:
+    """Let the power go at random points, and again at every point of the opening that mends what the first one left."""
+    disk = recorded(life, scratch)
+    chance = random.Random(points)
+    for number in range(points):
+        point, style = chance.randint(100, len(disk.events)), chance.choice(MIXED)
+        second = disk_of(after_power_loss(disk, point, style), scratch / f"second {number}")
+        booted = len(second.events)
+        second.claims = [(booted, key, claim) for key, claim in disk.claimed_at(point).items()]
+        Store.open(second.root / "store", files=RecordedFiles(second), clock_ms=Clock()).close()
+        for at, style_again, remains in losses(second, [DROP, MIXED[number]], first=booted):
+            try:
+                survive(life, second, at, remains, scratch / f"third {number} {at} {style_again}")
+            except BaseException as error:
+                error.add_note(f"power lost after event {point}, {style}, then at {at - booted}, {style_again}")
+                raise
+
+
+def test_power_loss_while_mending_what_a_power_loss_left(scratch: Path) -> None:
+    survive_a_second_loss(scratch, points=3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_power_loss_while_mending_often(scratch: Path) -> None:
+    survive_a_second_loss(scratch, points=len(MIXED))
 
 
 def first_failure(scenario: Scenario, disk: Disk, scratch: Path) -> str:
