@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from store.catalogue import NAME, sql_error
+from store.catalogue import NAME, SYNCHRONOUS, sql_error
 from store.errors import StoreDamaged, StoreError
 from store.files import Files, Site, disk_error
 from store.intents import MOVE, QUARANTINE, UNLINK, Intent
@@ -81,10 +81,11 @@ class Batch:
 
 
 class _Request:
-    __slots__ = ("done", "error", "function", "result")
+    __slots__ = ("done", "durable", "error", "function", "result")
 
-    def __init__(self, function: Callable[[Batch], Any]) -> None:
+    def __init__(self, function: Callable[[Batch], Any], *, durable: bool) -> None:
         self.function = function
+        self.durable = durable
         self.done = threading.Lock()
         self.done.acquire()
         self.error: Exception | None = None
@@ -128,14 +129,17 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def run(self, function: Callable[[Batch], T]) -> T:
+    def run(self, function: Callable[[Batch], T], *, durable: bool = True) -> T:
         """Run `function` in a transaction; return its result once that is durable.
+
+        Args:
+            durable: False where nobody minds if a power loss undoes it: it is then safe with the next that is.
 
         Raises:
             StoreFull, DiskFailed, StoreDamaged: nothing of it happened.
             Exception: whatever `function` raised; nothing of it happened.
         """
-        request = _Request(function)
+        request = _Request(function, durable=durable)
         with self._changed:
             if self._stopping:
                 raise StoreError("the store is closed")
@@ -155,7 +159,7 @@ class Writer:
     def later(self, function: Callable[[Batch], None]) -> None:
         """Run `function` in some later transaction, or never if the process dies before."""
         with self._changed:
-            self._lazy.append(_Request(function))
+            self._lazy.append(_Request(function, durable=False))
             self._changed.notify()
 
     def stop(self) -> None:
@@ -196,6 +200,8 @@ class Writer:
         waiting = deque(requests)
         ran: list[_Request] = []
         try:
+            # In WAL mode NORMAL means no fsync at the commit; the log stays consistent all the same.
+            self._db.pragma("synchronous", SYNCHRONOUS if any(one.durable for one in requests) else "NORMAL")
             self._db.execute("BEGIN IMMEDIATE")
             while waiting and batch.pack.size_bytes < MAX_PACK_BYTES:
                 ran.append(waiting.popleft())

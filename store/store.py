@@ -208,7 +208,9 @@ class Store:
 
     def drop(self, owner: Owner) -> None:
         """End an owner; what nobody else owns is collected an hour later."""
-        self._writer.run(lambda batch: ownership.drop(batch.db, owner, self._clock_ms()))
+        # A job that a crash brings back ends when the store is opened.
+        durable = owner.kind != "job"
+        self._writer.run(lambda batch: ownership.drop(batch.db, owner, self._clock_ms()), durable=durable)
 
     def fetches(self) -> list[tuple[Owner, int]]:
         """Return the fetches that have begun and not ended, with the wall-clock ms of their beginning."""

@@ -205,6 +205,15 @@ def old_catalogue(actor: Actor, scratch: Path) -> None:
     actor.finish()
 
 
+def compaction(actor: Actor, scratch: Path) -> None:
+    """A record is replaced until its segment is mostly dead."""
+    for version in range(1, 8):
+        actor.change_record(2, version, padding=400)
+    actor.collect()
+    actor.change_record(3, 1)
+    actor.finish()
+
+
 def lost_segment(actor: Actor, scratch: Path) -> None:
     """A segment is removed by mistake, and written again from the catalogue."""
     actor.add(1)

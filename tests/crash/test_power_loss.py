@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from store import catalogue, files, intake
+from store import catalogue, commits, files, intake
 from store.errors import StoreError
 from store.files import Site
 from store.store import Store
@@ -23,6 +23,7 @@ from tests.crash.scenarios import (
     LARGE_BYTES,
     Actor,
     Clock,
+    compaction,
     illness,
     in_order,
     life,
@@ -51,12 +52,13 @@ def scratch() -> Iterator[Path]:
 
 Scenario = Callable[[Actor, Path], None]
 STYLES = [DROP, NAMES_ONLY, BYTES_ONLY, KEEP]
-SCENARIOS = [life, illness, old_catalogue, lost_segment]
-IN_ORDER = {life: in_order, illness: in_order, old_catalogue: no_litter, lost_segment: no_litter}
+SCENARIOS = [life, illness, old_catalogue, lost_segment, compaction]
+IN_ORDER = {life: in_order, illness: in_order, old_catalogue: no_litter, lost_segment: no_litter, compaction: no_litter}
 NEEDED_IN = {
     Site.ADOPTED: old_catalogue,
     Site.ADOPTED_SHARD: old_catalogue,
     Site.SESSIONS_GONE: old_catalogue,
+    Site.COMPACTED: compaction,
     Site.MENDED: lost_segment,
     Site.MENDED_NAME: lost_segment,
 }
@@ -122,7 +124,7 @@ def test_power_loss_at_every_point(scenario: Scenario, scratch: Path) -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_power_loss_that_keeps_some_of_what_was_not_safe(scenario: Scenario, scratch: Path) -> None:
-    survive_all(scenario, scratch, [MIXED[0], NAMES_ONLY, BYTES_ONLY], every=7)
+    survive_all(scenario, scratch, [MIXED[0], NAMES_ONLY, BYTES_ONLY], every=11)
 
 
 @pytest.mark.slow
@@ -152,7 +154,7 @@ def survive_a_second_loss(scratch: Path, points: int) -> None:
 
 
 def test_power_loss_while_mending_what_a_power_loss_left(scratch: Path) -> None:
-    survive_a_second_loss(scratch, points=3)
+    survive_a_second_loss(scratch, points=2)
 
 
 @pytest.mark.slow
@@ -187,7 +189,9 @@ def test_every_fsync_has_a_name_of_its_own() -> None:
 
 
 def test_fsync_of_every_commit_is_needed(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "SYNCHRONOUS", "OFF")
+    for module in (catalogue, commits):
+        monkeypatch.setattr(module, "SYNCHRONOUS", "OFF")
     disk = recorded(life, scratch)
-    monkeypatch.setattr(catalogue, "SYNCHRONOUS", "FULL")
+    for module in (catalogue, commits):
+        monkeypatch.setattr(module, "SYNCHRONOUS", "FULL")
     assert first_failure(life, disk, scratch) != ""
