@@ -57,6 +57,8 @@ from store.store import Store
 log = logging.getLogger("pinakothek.daemon")
 
 INCARNATION_FACT = "incarnation"
+INLINE_READ_BYTES = 64 * 1024
+"""Smaller blocks are read on the event loop: 0.1 ms from the page cache, where a thread costs as much by itself."""
 
 
 class Hooks:
@@ -86,6 +88,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     hooks = Hooks()
     events = Events()
     records = await _records(store, key, config.data_dir, swarm_id, hooks)
+    if records.counting.standing(key.peer_id) is None:
+        raise Failed(f"{config.data_dir / IDENTITY}: damaged: the key of another peer", hint="restore it from a backup")
     knowledge = _knowledge(effective, store, key, records, events, hooks)
     about = SelfDescription(store, config)
     host, gossip, rpc, bitswap = _network(key, store, records, hooks)
@@ -190,6 +194,8 @@ def _network(key: KeyPair, store: Store, records: SharedRecords, hooks: Hooks) -
 
     async def get_block(cid: bytes) -> bytes | None:
         try:
+            if (store.size(cid) or 0) <= INLINE_READ_BYTES:
+                return store.get(cid)
             return await trio.to_thread.run_sync(store.get, cid)
         except BlockNotFound:
             return None

@@ -167,7 +167,11 @@ def load(data_dir: Path, environ: Mapping[str, str], flags: Mapping[str, Any] | 
             reason = error.message[max(0, error.message.find("expected")) :]
             raise Usage(f"{source}: {name}: {_shown(value)}: {reason}") from error
         settings.append(Setting(name=name, value=list(value) if name in LISTS else value, source=source))
-    return Effective(config=Config(data_dir=data_dir, **values), settings=tuple(settings))
+    config = Config(data_dir=data_dir, **values)
+    if config.repair_after_s <= config.suspect_after_s:
+        later = next(setting for setting in settings if setting.name == "repair_after")
+        raise Usage(f"{later.source}: repair_after: {later.value}: expected more than suspect_after")
+    return Effective(config=config, settings=tuple(settings))
 
 
 def _pick(
@@ -195,7 +199,9 @@ def _read_file(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise Usage(f"{path}: {(error.strerror or 'unreadable').lower()}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise Usage(f"{path}: not UTF-8: byte {error.object[error.start]:#04x} at {error.start}") from error
+    except msgspec.DecodeError as error:
         raise Usage(f"{path}: {str(error)[:1].lower()}{str(error)[1:]}") from error
     unknown = sorted(set(raw) - set(PARSERS))
     if unknown:
@@ -203,7 +209,9 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         msgspec.convert(raw, FileSettings)
     except msgspec.ValidationError as error:
-        reason, _, where = str(error).replace("`str | null`", "text").partition(" - at `$.")
+        reason, _, where = (
+            str(error).replace("`array | null`", "a list").replace("`str | null`", "text").partition(" - at `$.")
+        )
         name = where.rstrip("`").split("[")[0]
         raise Usage(f"{FILE_NAME}: {name}: {raw[name]}: {reason[:1].lower()}{reason[1:]}") from error
     return raw if isinstance(raw, dict) else {}

@@ -72,7 +72,7 @@ async def _ask_in_turn(host: Host, rpc: Rpc, invite: Invite, key: KeyPair) -> We
             failures.append(f"{addr}: {error.detail or error.code}")
             continue
         except NetError as error:
-            failures.append(f"{addr}: {error}")
+            failures.append(str(error))
             continue
         return _checked(invite, key, raw, addr)
     told = "; ".join(failures) or "the invite names no address"

@@ -61,7 +61,6 @@ class Daemon:
         self._start_quiet_until_s = parts.knowledge.membership.plans_blocked_until_s
         self._was_blocked = True
         self._members: frozenset[str] = frozenset()
-        self._collected_ms = 0
 
     def connect(self, hooks: "Hooks") -> None:
         """Let the parts tell one another."""
@@ -188,5 +187,14 @@ class Daemon:
     async def _keep_house(self) -> float:
         await self._contacts.save()
         await self._releasing.tick()
-        await trio.to_thread.run_sync(self.parts.store.collect, wall_ms())
+        await trio.to_thread.run_sync(self._clear_store)
         return HOUSEKEEPING_S
+
+    def _clear_store(self) -> None:
+        """Give up fetches that nobody has gone on with for a day, and let unowned blocks go (in a thread)."""
+        store, now_ms = self.parts.store, wall_ms()
+        under_way = {key.root for key in self.parts.executor.work.fetching}
+        for owner in store.stale_fetches(now_ms):
+            if owner.id not in under_way:
+                store.drop(owner)
+        store.collect(now_ms)

@@ -35,6 +35,11 @@ class ClusterPeer:
         return f"http://127.0.0.1:{self.api_port}"
 
     @property
+    def api_multiaddr(self) -> str:
+        """The same as `ipfs-cluster-ctl` wants it."""
+        return f"/ip4/127.0.0.1/tcp/{self.api_port}"
+
+    @property
     def addr(self) -> str:
         """Where other cluster peers reach this one."""
         return f"/ip4/127.0.0.1/tcp/{self.swarm_port}/p2p/{self.peer_id}"

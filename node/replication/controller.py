@@ -20,7 +20,9 @@ from node.replication.view import RootKey
 from node.replication.weighing import Standing
 
 LINGER_S = 0.05
-"""Changes come in bursts: an `add` of many files, the first heartbeats of a swarm."""
+SPACING_S = 0.2
+"""Changes come in bursts: an `add` of many files, the first heartbeats of a swarm. The first of them is planned after
+`LINGER_S`, the next ones together."""
 FULL_SPACING = 4
 """Full passes take at most a fifth of the time, however many peers come and go."""
 
@@ -70,6 +72,7 @@ class Controller:
             await trio.sleep(LINGER_S)
             self._news = trio.Event()
             await self._plan()
+            await trio.sleep(SPACING_S - LINGER_S)
 
     async def _until_due(self) -> None:
         """Wait for news, for a failed try that is due, or for the next full pass that may begin."""

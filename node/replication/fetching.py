@@ -4,12 +4,12 @@ Blocks that are here already are not fetched again. An interrupted fetch keeps w
 goes on from there the next time.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 
 import trio
 
 from protocol.net.bitswap import Bitswap, Session
+from protocol.net.errors import NetError
 from store.cid import inline_block
 from store.dag import check_codec, links
 from store.errors import BlockNotFound, DagTooLarge
@@ -17,6 +17,7 @@ from store.store import Holding, Owner, Store
 
 FLUSH_BYTES = 8 << 20
 """Fetched blocks are put into the store in groups of this size; smaller roots take one group commit in all."""
+INLINE_LOOKUPS = 32
 MAX_BLOCKS = 1 << 20
 """Of one root: a TiB in 1 MiB blocks."""
 
@@ -44,28 +45,30 @@ class Fetching:
             BlocksUnavailable: no source has what is missing; what came is kept for the next try.
             StoreError: a block is malformed, the root exceeds its limit, or the disk refuses.
         """
-        await trio.to_thread.run_sync(self._store.begin, self._owner)
-        async with bitswap.session(sources) as session:
-            await self._want(session, [self._root])
-            async for cid, block in session:
-                below = self._take(cid, block)
-                if below:
-                    await self._want(session, below)
-                if self._batch_bytes >= FLUSH_BYTES:
-                    await self._flush()
-        await self._flush()
-        hold = partial(
-            self._store.hold, self._root, kind=self._kind, blocks=list(self._sizes), size_bytes=self.size_bytes,
-            frm=self._owner,
-        )  # fmt: skip
-        return await trio.to_thread.run_sync(hold)
+        try:
+            async with bitswap.session(sources) as session:
+                await self._want(session, [self._root])
+                async for cid, block in session:
+                    below = self._take(cid, block)
+                    if below:
+                        await self._want(session, below)
+                    if self._batch_bytes >= FLUSH_BYTES:
+                        await trio.to_thread.run_sync(self._put, self._taken())
+        except NetError:
+            await trio.to_thread.run_sync(self._put, self._taken())
+            raise
+        return await trio.to_thread.run_sync(self._finish, self._taken())
 
     async def _want(self, session: Session, cids: Iterable[bytes]) -> None:
         new = [cid for cid in dict.fromkeys(cids) if cid not in self._sizes]
+        # A thread costs more than a few look-ups; it is worth its while only where blocks are to be read.
+        if len(new) > INLINE_LOOKUPS or any(self._store.has(cid) for cid in new):
+            new = await trio.to_thread.run_sync(self._walk_what_is_here, new)
+        else:
+            for cid in new:
+                check_codec(cid)
         if new:
-            missing = await trio.to_thread.run_sync(self._walk_what_is_here, new)
-            if missing:
-                await session.want(missing)
+            await session.want(new)
 
     def _take(self, cid: bytes, block: bytes) -> list[bytes]:
         """Count a block and return what it links to that was not seen yet."""
@@ -99,8 +102,18 @@ class Fetching:
             waiting.extend(reversed(links(cid, block)))
         return list(dict.fromkeys(missing))
 
-    async def _flush(self) -> None:
+    def _taken(self) -> list[Block]:
         batch, self._batch, self._batch_bytes = self._batch, [], 0
+        return batch
+
+    def _put(self, batch: list[Block]) -> None:
+        """Keep these blocks for this fetch, or for the next try (in a thread)."""
         if batch:
-            put: Callable[[], int] = partial(self._store.put, batch, owner=self._owner, verified=True)
-            await trio.to_thread.run_sync(put)
+            self._store.put(batch, owner=self._owner, verified=True)
+
+    def _finish(self, batch: list[Block]) -> Holding:
+        """Keep the last blocks and hold the root (in a thread)."""
+        self._put(batch)
+        return self._store.hold(
+            self._root, kind=self._kind, blocks=list(self._sizes), size_bytes=self.size_bytes, frm=self._owner
+        )

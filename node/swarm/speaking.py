@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import trio
 
 from node.events import wall_ms
-from node.swarm.batching import Batcher
+from node.swarm.batching import LINGER_S, SPACING_S, Batcher
 from node.swarm.knowledge import Knowledge
 from node.swarm.names import beat_topic, holdings_topic, pins_topic
 from protocol.beat import BackendReport, Beat, sign_beat
@@ -141,12 +141,13 @@ class Speaking:
     async def _publish_holdings(self) -> None:
         while True:
             await self._steps.wait()
-            await trio.sleep(0.05)  # a burst of holds travels in one message, as in `Batcher`
+            await trio.sleep(LINGER_S)  # a burst of holds travels in one message, as in `Batcher`
             self._steps = trio.Event()
             while (delta := self._knowledge.own.next_delta()) is not None:
                 raw = sign_delta(delta, self._knowledge.key)
                 self._knowledge.stated(delta.after.order, raw)
                 await self._publish(holdings_topic(self._swarm_id), raw)
+            await trio.sleep(SPACING_S - LINGER_S)
 
     async def _publish(self, topic: str, raw: bytes) -> None:
         try:
