@@ -76,6 +76,7 @@ class Controller:
 
     async def _until_due(self) -> None:
         """Wait for news, for a failed try that is due, or for the next full pass that may begin."""
+        self._dirty |= self._executor.work.due_roots(trio.current_time())
         if self._dirty:
             return
         due_s = self._executor.work.next_due_s(trio.current_time()) or math.inf
@@ -106,6 +107,9 @@ class Controller:
             self._full_after_s = trio.current_time() + FULL_SPACING * (trio.current_time() - started_s)
         self._count(plan, keys, dirty, full=full)
         self.last_plan = plan
+        for root in dirty:
+            if RootKey(root, "ipfs") not in keys:
+                self._executor.work.failed.pop(RootKey(root, "ipfs"), None)  # nobody wants it any more
         self._executor.follow(plan, keys)
 
     def _count(self, plan: Plan, keys: frozenset[RootKey], dirty: set[bytes], *, full: bool) -> None:
