@@ -83,12 +83,16 @@ class PathNotFound(StoreError):
 
 
 class StoreFull(StoreError):
-    """The disk or the configured limit has no room. Nothing was written; trying later may work."""
+    """The disk or the configured limit has no room. Nothing was written; trying later may work.
+
+    `needed_bytes` is 0 where nobody knows: the catalogue wanted to grow.
+    """
 
     retryable: ClassVar[bool] = True
 
     def __init__(self, needed_bytes: int, free_bytes: int) -> None:
-        super().__init__(f"the store is full: {needed_bytes} bytes needed, {free_bytes} free")
+        needed = f": {needed_bytes} bytes needed, {free_bytes} free" if needed_bytes else ""
+        super().__init__(f"the store is full{needed}")
         self.needed_bytes = needed_bytes
         self.free_bytes = free_bytes
 

@@ -151,4 +151,4 @@ def disk_error(files: Files, path: str, error: OSError, needed_bytes: int = 0) -
         except OSError:
             free_bytes = 0
         return StoreFull(needed_bytes, free_bytes)
-    return DiskFailed(error.filename or path, error.strerror or str(error))
+    return DiskFailed(error.filename or path, (error.strerror or str(error)).lower())

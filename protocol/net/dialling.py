@@ -65,6 +65,13 @@ async def _dial(
 
 
 def _reason(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
+    """The innermost cause: the system's own word, where it is the system that refused."""
+    while (inner := _inside(error)) is not None:
+        error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
     return str(error) or type(error).__name__
+
+
+def _inside(error: BaseException) -> BaseException | None:
+    return error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__

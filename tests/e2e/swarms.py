@@ -1,5 +1,6 @@
 """What the end-to-end tests ask of a swarm of real daemons, all through the command line."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,8 +27,15 @@ def wait_until_settled(peers: Sequence[Peer], images: int, timeout_s: float = SE
 
 def assert_doctor_is_content(peer: Peer) -> None:
     """Every check of `doctor` holds."""
-    rows = [r for r in peer.rows("doctor") if not r["ok"]]
-    assert rows == [], f"{peer.name}: {rows}"
+    bad = complaints(peer)
+    assert bad == {}, f"{peer.name}: {bad}"
+
+
+def complaints(peer: Peer) -> dict[str, str]:
+    """The checks of `doctor` that do not hold, each with its detail."""
+    rows = [json.loads(line) for line in peer.run("doctor", "--json").stdout.splitlines()]
+    assert rows, f"{peer.name}: no doctor"
+    return {row["check"]: row["detail"] for row in rows if not row["ok"]}
 
 
 def read_back(peer: Peer, root: str, home: Path, variant: str = "original") -> bytes:
