@@ -81,11 +81,12 @@ class Batch:
 
 
 class _Request:
-    __slots__ = ("done", "durable", "error", "function", "result")
+    __slots__ = ("awaited", "done", "durable", "error", "function", "result")
 
-    def __init__(self, function: Callable[[Batch], Any], *, durable: bool) -> None:
+    def __init__(self, function: Callable[[Batch], Any], *, durable: bool, awaited: bool = True) -> None:
         self.function = function
         self.durable = durable
+        self.awaited = awaited
         self.done = threading.Lock()
         self.done.acquire()
         self.error: Exception | None = None
@@ -123,6 +124,7 @@ class Writer:
         self._on_damage = on_damage
         self._requests: deque[_Request] = deque()
         self._lazy: deque[_Request] = deque()
+        self._put_off: list[_Request] = []
         self._changed = threading.Condition()
         self._stopping = False
         self.trouble: OSError | None = None
@@ -157,9 +159,12 @@ class Writer:
         return self._tail.number
 
     def later(self, function: Callable[[Batch], None]) -> None:
-        """Run `function` in some later transaction, or never if the process dies before."""
+        """Run `function` in some later transaction, or never if the process dies before.
+
+        Where the disk refuses, it rides on the next transaction that somebody waits for.
+        """
         with self._changed:
-            self._lazy.append(_Request(function, durable=False))
+            self._lazy.append(_Request(function, durable=False, awaited=False))
             self._changed.notify()
 
     def stop(self) -> None:
@@ -193,7 +198,10 @@ class Writer:
             requests = [self._requests.popleft() for _ in range(min(MAX_REQUESTS, len(self._requests)))]
             requests += self._lazy
             self._lazy.clear()
-            return requests
+        if requests:
+            requests += self._put_off
+            self._put_off.clear()
+        return requests
 
     def _commit(self, requests: list[_Request]) -> None:
         batch = Batch(self._db, PackDraft(self._next_pack), self._tail.draft())
@@ -216,6 +224,7 @@ class Writer:
             self._commit(list(waiting))
 
     def _run_one(self, batch: Batch, request: _Request) -> None:
+        request.error = None
         mark = batch.mark()
         self._db.execute("SAVEPOINT one")
         try:
@@ -255,12 +264,14 @@ class Writer:
             self._staging.discard(batch.staged_pack)
         if len(ran) > 1:
             for request in ran:
-                request.error = None
                 self._commit([request])
             return
         for request in ran:
             request.error = self._translated(error, batch.pack.size_bytes)
-            request.done.release()
+            if request.awaited:
+                request.done.release()
+            else:
+                self._put_off.append(request)
 
     def _translated(self, error: Exception, needed_bytes: int = 0) -> Exception:
         path = f"{self._home}/{NAME}"
