@@ -34,6 +34,7 @@ from node.rows import (
 )
 
 Count = Annotated[int, Meta(ge=1)]
+CountOrNone = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0)]
 PageSize = Annotated[int, Meta(ge=1, le=1000)]
 
@@ -106,7 +107,7 @@ class AddPin:
     flow: str = "default"
     replicas: Replicas | None = None
     expires_s: Seconds | None = None
-    wait: Count = 1
+    wait: CountOrNone = 1
     timeout_s: Seconds = 60.0
     sources: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
 

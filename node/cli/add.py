@@ -14,7 +14,7 @@ import click
 
 from node.cli.in_order import in_order
 from node.cli.inputs import STDIN, Input, inputs, unreadable
-from node.cli.output import complain, emit, plural, printable, say
+from node.cli.output import complain, emit, plural, printable, say, short_cid
 from node.cli.progress import progress
 from node.cli.session import Session
 from node.cli.verb import DURATION, FACTOR, Verb, json_option, pass_session, replicas
@@ -192,6 +192,7 @@ def tell(outcome: Outcome, *, as_json: bool, cid_only: bool, alone: bool) -> Non
     elif row["root"]:
         word = "added" if row["new"] else "known"
         about = f"{size_text(row['size_bytes'])}, {row['copies']} {'copy' if row['copies'] == 1 else 'copies'}"
-        say(f"{word}  {row['root']}  {printable(row['path'])}  ({about})")
+        root = short_cid(row["root"]) if sys.stdout.isatty() else row["root"]
+        say(f"{word}  {root}  {printable(row['path'])}  ({about})")
     if outcome.complaint:
         complain(outcome.complaint, outcome.hint)

@@ -24,7 +24,7 @@ def command() -> None:
 @click.option("--replicas", "factor", type=FACTOR, metavar="MIN:MAX", help="How many copies it has.")
 @click.option("--expires", type=DURATION, metavar="T", help="When the pin ends by itself, such as 30d.")
 @click.option(
-    "--wait", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Peers that must hold it durably."
+    "--wait", type=click.IntRange(0), metavar="N", default=1, show_default=True, help="Peers that must hold it durably."
 )
 @click.option(
     "--timeout", type=DURATION, metavar="T", default="60s", show_default=True, help="How long to wait for them."
