@@ -8,7 +8,7 @@ import trio
 
 from node.config import Effective
 from node.errors import Failed
-from node.events import Events
+from node.events import Events, wall_ms
 from node.gateway.process import GatewayProcess
 from node.ingest.decoder import DecoderPool
 from node.ingest.intake import Intake
@@ -24,10 +24,11 @@ from node.replication.releasing import Releasing
 from node.replication.work import Work
 from node.running import Daemon
 from node.self_description import SelfDescription
-from node.setup import ACCEPT_FACT, SWARM_FACT
+from node.setup import ACCEPT_FACT
 from node.sources import Sources
 from node.swarm.admitting import Admitting
 from node.swarm.answering import Answering
+from node.swarm.belonging import swarm_of
 from node.swarm.catching_up import CatchingUp
 from node.swarm.contacts import Contacts
 from node.swarm.knowledge import Knowledge
@@ -82,8 +83,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     """
     config = effective.config
     key = read_key(config.data_dir, IDENTITY)
-    swarm_id = (store.fact(SWARM_FACT) or b"").decode()
-    if key is None or not swarm_id:
+    swarm_id = None if key is None else await trio.to_thread.run_sync(swarm_of, store, key.peer_id)
+    if key is None or swarm_id is None:
         raise Failed(f"{config.data_dir}: damaged: no identity or no swarm in it", hint="restore it from a backup")
     hooks = Hooks()
     events = Events()
@@ -211,6 +212,8 @@ def _network(key: KeyPair, store: Store, records: SharedRecords, hooks: Hooks) -
 
 
 def _next_incarnation(store: Store) -> int:
-    incarnation = int(store.fact(INCARNATION_FACT) or b"0") + 1
+    """One more than the last; with the count lost, more than it can have been: far fewer starts than seconds."""
+    last = store.fact(INCARNATION_FACT)
+    incarnation = (wall_ms() // 1000 if last is None and store.rebuilt else int(last or b"0")) + 1
     store.set_fact(INCARNATION_FACT, str(incarnation).encode())
     return incarnation

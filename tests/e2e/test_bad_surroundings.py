@@ -257,3 +257,18 @@ def test_a_read_only_disk(tmp_path: Path) -> None:
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
         peer.start()
         assert peer.stop() == 0
+
+
+def test_a_deleted_catalogue_is_made_anew_from_the_files(tmp_path: Path) -> None:
+    with swarm(tmp_path / "s", ("solo",)) as [peer]:
+        pictures = make_pictures(3, tmp_path / "in", seed=53)
+        rows = peer.rows("add", *map(str, pictures))
+        assert peer.stop() == 0
+        for path in peer.data_dir.glob("catalogue.db*"):
+            path.unlink()
+        peer.start()
+        for row, picture in zip(rows, pictures, strict=True):
+            assert read_back(peer, row["root"], tmp_path) == picture.read_bytes()
+        assert {r["name"] for r in peer.rows("ls")} == {p.name for p in pictures}
+        assert any(alert["check"] == "recovering" for alert in peer.one("status")["alerts"])
+        assert_doctor_is_content(peer)
