@@ -9,6 +9,7 @@ import json
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -139,9 +140,11 @@ class Control:
             assert self._reader is not None
             self._socket.settimeout(timeout_s)
             try:
-                self._socket.sendall(request)
-                if upload is not None:
-                    send_chunks(self._socket, upload)
+                # A daemon that refuses a large body answers and hangs up while it is still being sent.
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    self._socket.sendall(request)
+                    if upload is not None:
+                        send_chunks(self._socket, upload)
                 return read_answer(self._reader, self)
             except (BrokenPipeError, ConnectionResetError, EOFError) as error:
                 self.close()
