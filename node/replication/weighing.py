@@ -43,7 +43,8 @@ class Roster:
         slot_of: peer id -> slot index.
         levels: peer id -> its `Level`.
         zones, slot_levels: by slot; a slot is as alive as its best peer.
-        placeable: by slot: a keeper that offers the kind stands behind it and is neither draining nor gone.
+        placing: keepers that offer the kind and are neither draining nor gone.
+        placeable: by slot: one of them stands behind it.
         full: by slot: it owns only what it already holds.
         mine: this peer's slot, or None.
     """
@@ -58,7 +59,8 @@ class Roster:
         self.zones = [slot.zone for slot in slots]
         self.slot_levels = [max(self.levels[peer] for peer in slot.peers) for slot in slots]
         self.full = [any(kind in view.peers[peer].full_kinds for peer in slot.peers) for slot in slots]
-        self.placeable = [any(self._places(view, peer, kind) for peer in slot.peers) for slot in slots]
+        self.placing = {peer for slot in slots for peer in slot.peers if self._places(view, peer, kind)}
+        self.placeable = [not self.placing.isdisjoint(slot.peers) for slot in slots]
         self.mine = self.slot_of.get(view.me)
 
     def _places(self, view: SwarmView, peer_id: str, kind: str) -> bool:
@@ -70,8 +72,8 @@ class Roster:
         return not self.full[slot] and size_bytes * 100 <= self.slots[slot].capacity_bytes * FULL_AT_PERCENT
 
     def speaker(self, slot: int) -> str:
-        """The peer that acts for a slot: the first of those that are most alive."""
-        return min(self.slots[slot].peers, key=lambda peer: (-self.levels[peer], peer))
+        """The peer that acts for a slot: of those that may place copies there, the first of the most alive."""
+        return min(self.slots[slot].peers, key=lambda peer: (peer not in self.placing, -self.levels[peer], peer))
 
 
 @dataclass(slots=True)

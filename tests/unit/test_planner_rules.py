@@ -217,6 +217,11 @@ def test_two_peers_of_one_store_are_one_copy() -> None:
     assert actions(shared, root("r", "2:2", "bc")) == {}
 
 
+def test_a_store_is_filled_by_a_keeper_behind_it() -> None:
+    behind = [peer(name, keeper=name == "c", store_ids={"ipfs": "bucket"}) for name in "abc"]
+    assert set(actions(behind, root("r", "1:1"))) == {"c"}
+
+
 def test_a_new_peer_takes_its_share_and_then_moves_end() -> None:
     peers = peers_named("abcd")
     roots = [root(f"r{number}", "2:2") for number in range(300)]
