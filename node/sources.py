@@ -17,6 +17,8 @@ DIAL_S = 10.0
 MAX_SOUGHT = 24
 """Peers asked for a root that nobody says it holds: a member may have its blocks below another root."""
 MAX_MEMBERS = 16
+MAX_NAMED = 20
+"""Addresses dialled for one root, whatever number of pins name some: as many as one pin may."""
 
 
 class Sources:
@@ -57,7 +59,7 @@ class Sources:
                 log.info("source %s: %s", addr, error)
 
         async with trio.open_nursery() as nursery:
-            for addr in dict.fromkeys(addrs):
+            for addr in list(dict.fromkeys(addrs))[:MAX_NAMED]:
                 nursery.start_soon(dial, addr)
         return reached
 

@@ -139,13 +139,14 @@ class Intake:
             ),
         )  # fmt: skip
         store = partial(self._store_image, request.path, original, made, size_bytes, owner)
-        try:
-            signed, holding = await self._records.write_along(pin, store)
-        except BaseException:
-            with trio.CancelScope(shield=True):
+        # A step of the holdings that is never told would hold back all that follow.
+        with trio.CancelScope(shield=True):
+            try:
+                signed, holding = await self._records.write_along(pin, store)
+            except BaseException:
                 await trio.to_thread.run_sync(self._store.drop, owner)
-            raise
-        self._on_holding(holding, True)
+                raise
+            self._on_holding(holding, True)
         return Taken(root=root, original=original.cid, new=True, size_bytes=size_bytes, pin=signed)
 
     def _known(self, original: bytes) -> Pin | None:

@@ -106,6 +106,8 @@ class Receipts:
         counts = self._knowledge.records.counting.get(signed.key)
         if counts is None or counts.stamp < signed.stamp:
             return ReceiptAnswer(reason="the pin does not count here")
+        if not await self._knowledge.records.are_durable():
+            return ReceiptAnswer(reason="the disk refuses the pin")
         with trio.move_on_after(PATIENCE_S):
             await self._knowledge.until_held(pin.root, pin.backend)
         if not self._knowledge.own.holds(pin.root, pin.backend):

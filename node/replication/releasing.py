@@ -7,7 +7,7 @@ Owner: 1. merge and store the asker's pins; 2. decide; 3. fsync the lease; 4. an
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 
@@ -23,7 +23,7 @@ from protocol.errors import Refused as WireRefused
 from protocol.identity import KeyPair
 from protocol.lease_messages import LeaseAnswer, LeaseAsk, LeaseReturn, open_lease, sign_lease
 from protocol.leases import LEASE_MS, Cancel, Lease, Leases, Proceed, Refused
-from protocol.limits import LEASE_PINS
+from protocol.limits import LEASE_PINS, PAGE_BYTES
 from protocol.messages import read_message, write_message
 from protocol.net.errors import NetError
 from protocol.net.rpc import Rpc
@@ -34,18 +34,31 @@ from store.store import Holding, Store
 FACT = "lease/"
 ASK_TIMEOUT_S = 20.0
 RETURN_TIMEOUT_S = 5.0
+PINS_BYTES = PAGE_BYTES - 4096
+"""Of an ask or an answer; the rest of `PAGE_BYTES` is for what is beside them."""
+PIN_OVERHEAD_BYTES = 8
+PROOFS_AT_ONCE = 4
+"""A proof reads a whole root: whoever asks for many must not keep every thread from its work."""
 
 
 class SteadyClock:
-    """Wall-clock milliseconds at the start plus what the monotonic clock counted since: never jumps."""
+    """Wall-clock milliseconds at the start plus what a clock that never jumps counted since, sleep of the machine included.
+
+    Leases go on ending while their asker's machine is suspended.
+    """
 
     def __init__(self) -> None:
         self._start_ms = wall_ms()
-        self._start_s = time.monotonic()
+        self._start_s = _awake_or_not_s()
 
     def now_ms(self) -> int:
         """Milliseconds since 1970, as this clock has it."""
-        return self._start_ms + int((time.monotonic() - self._start_s) * 1000)
+        return self._start_ms + int((_awake_or_not_s() - self._start_s) * 1000)
+
+
+def _awake_or_not_s() -> float:
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux only; elsewhere the monotonic clock counts sleep itself
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 
 
 class Releasing:
@@ -54,7 +67,7 @@ class Releasing:
     Args:
         max_of: the `max` that live pins want of a root on a kind, 0 where none does.
         holds: whether this peer advertises the root complete on the kind.
-        blocked: why this peer grants nothing at all, or "".
+        blocked: why this peer neither grants nor asks for a lease, or "".
         on_release: called when a root was let go, after that is durable.
     """
 
@@ -79,6 +92,7 @@ class Releasing:
         self._blocked = blocked
         self._on_release = on_release
         self._clock = SteadyClock()
+        self._proofs = trio.CapacityLimiter(PROOFS_AT_ONCE)
         self._leases = Leases(key.peer_id, map(Lease.from_bytes, store.facts(FACT).values()))
 
     # the asker's side
@@ -90,6 +104,8 @@ class Releasing:
             StoreError: the disk refused; the copy is still here.
         """
         root, kind = release.root, release.kind
+        if reason := self._blocked():
+            return reason
         nonce = secrets.token_bytes(32)
         begun = self._leases.begin(root, kind, release.ask, release.max, nonce=nonce, now_ms=self._clock.now_ms())
         if isinstance(begun, Refused):
@@ -109,10 +125,12 @@ class Releasing:
                 self._on_release(holding)
             return None
         finally:
-            await self._give_back(self._leases.finish(nonce))
+            # Whatever ended the round, everyone who was asked may have granted.
+            self._leases.finish(nonce)
+            await self._give_back(Cancel(root=root, kind=kind, nonce=nonce, reason="over", give_back=begun.needed))
 
     async def _collect(self, release: Release, nonce: bytes, needed: frozenset[str]) -> str | None:
-        mine = await trio.to_thread.run_sync(self._proof, nonce, release.root)
+        mine = await trio.to_thread.run_sync(self._proof, nonce, release.root, limiter=self._proofs)
         refusals: list[str] = []
         proceed = False
 
@@ -124,7 +142,6 @@ class Releasing:
             elif isinstance(outcome, Cancel):
                 refusals.append(outcome.reason)
                 nursery.cancel_scope.cancel()
-                await self._give_back(outcome)
 
         async with trio.open_nursery() as nursery:
             for owner in needed:
@@ -141,7 +158,7 @@ class Releasing:
             kind=release.kind,
             to=self._key.peer_id,
             max=release.max,
-            pins=tuple(pin.raw for pin in pins[:LEASE_PINS]),
+            pins=_that_fit(pin.raw for pin in pins),
             until_ms=self._clock.now_ms() + LEASE_MS,
         )
         try:
@@ -160,10 +177,8 @@ class Releasing:
             return self._leases.refused(nonce, owner, "sent a lease that is not its own")
         return self._leases.granted(lease, proven=answer.proof == mine, now_ms=self._clock.now_ms())
 
-    async def _give_back(self, ended: Cancel | None) -> None:
+    async def _give_back(self, ended: Cancel) -> None:
         """Tell the owners that their leases are no longer needed; who does not hear it is bound for the full hour."""
-        if ended is None:
-            return
         message = write_message(LeaseReturn(nonce=ended.nonce, root=ended.root, kind=ended.kind))
 
         async def tell(owner: str) -> None:
@@ -186,6 +201,8 @@ class Releasing:
         if ask.to != asker:
             raise WireRefused(Reason.NOT_ALLOWED, f"{asker} asks for a lease to {ask.to}")
         await self._records.accept(ask.pins)
+        if not await self._records.are_durable():
+            return LeaseAnswer(granted=False, reason="the disk refuses the pins")
         return await self._decide(ask)
 
     async def take_back(self, asker: str, returned: LeaseReturn) -> None:
@@ -208,13 +225,13 @@ class Releasing:
         )
         if isinstance(granted, Refused):
             known = self._records.counting.live_pins(ask.root) if granted.reason == "higher_max" else ()
-            raws = tuple(pin.raw for pin in known if pin.raw not in ask.pins)
-            return LeaseAnswer(granted=False, reason=granted.detail, pins=raws[:LEASE_PINS])
+            raws = _that_fit(pin.raw for pin in known if pin.raw not in ask.pins)
+            return LeaseAnswer(granted=False, reason=granted.detail, pins=raws)
         lease = granted.lease
         try:
             fact = _fact(lease)
             await trio.to_thread.run_sync(self._store.set_fact, fact, lease.to_bytes())
-            proof = await trio.to_thread.run_sync(self._proof, ask.nonce, ask.root)
+            proof = await trio.to_thread.run_sync(self._proof, ask.nonce, ask.root, limiter=self._proofs)
         except StoreError as error:
             return LeaseAnswer(granted=False, reason=f"cannot prove the root: {error}")
         return LeaseAnswer(granted=True, lease=sign_lease(lease, self._key), proof=proof)
@@ -233,6 +250,18 @@ class Releasing:
         self._leases.tick(now_ms)
         for lease in self._leases.expire(now_ms):
             await trio.to_thread.run_sync(partial(self._store.set_fact, _fact(lease), None))
+
+
+def _that_fit(raws: Iterable[bytes]) -> tuple[bytes, ...]:
+    """As many pins as one message takes."""
+    fitting: list[bytes] = []
+    room = PINS_BYTES
+    for raw in raws:
+        room -= len(raw) + PIN_OVERHEAD_BYTES
+        if room < 0 or len(fitting) == LEASE_PINS:
+            break
+        fitting.append(raw)
+    return tuple(fitting)
 
 
 def _fact(lease: Lease) -> str:

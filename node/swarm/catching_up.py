@@ -3,6 +3,7 @@
 import logging
 import random
 from collections.abc import Callable
+from itertools import islice
 
 import trio
 
@@ -17,18 +18,27 @@ from protocol.messages import SYNC_ANSWERS, SYNC_ASKS, NoAnswer, read_message, w
 from protocol.net.errors import NetError, RpcRefused
 from protocol.net.rpc import Rpc
 from protocol.sync import SyncAsk, SyncAsker, SyncTrigger, answer_sync
-from protocol.sync_messages import SyncBuckets, SyncCompare, SyncList, SyncListing, SyncRecords, SyncWant
+from protocol.sync_messages import (
+    KEY_BYTES,
+    KEYS_PER_WANT,
+    SyncBuckets,
+    SyncCompare,
+    SyncList,
+    SyncListing,
+    SyncRecords,
+    SyncWant,
+)
 
 log = logging.getLogger("pinakothek.sync")
 
 CALL_TIMEOUT_S = 20.0
-MAX_REQUEST_BYTES = 64 * 1024
+MAX_REQUEST_BYTES = KEYS_PER_WANT * KEY_BYTES + 4096
 MAX_RESPONSE_BYTES = PAGE_BYTES + 16 * 1024
 CONCURRENCY = 4
-PAGE_ELEMENTS = PAGE_BYTES // 64
 MAX_PAGES = 4096
 """Of one snapshot: 16 million roots."""
 LOOK_S = 0.5
+ELEMENT_OVERHEAD_BYTES = 8
 
 
 class CatchingUp:
@@ -172,8 +182,20 @@ class CatchingUp:
         statement, elements = known
         if ask.at is not None and open_summary(statement)[0].order != ask.at:
             return NoAnswer(reason=Reason.STALE, detail="the set has changed since the first page")
-        page = elements[ask.cursor : ask.cursor + PAGE_ELEMENTS]
+        page = _page_of(elements, ask.cursor)
         after = ask.cursor + len(page)
         return HoldingsPage(
             statement=statement, elements=tuple(page), next_cursor=after if after < len(elements) else None
         )
+
+
+def _page_of(elements: list[Element], cursor: int) -> list[Element]:
+    """The elements from `cursor` on that fit a page."""
+    page: list[Element] = []
+    room = PAGE_BYTES
+    for element in islice(elements, cursor, None):
+        room -= len(element.root) + len(element.kind) + ELEMENT_OVERHEAD_BYTES
+        if room < 0:
+            break
+        page.append(element)
+    return page

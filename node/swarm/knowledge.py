@@ -65,7 +65,7 @@ class Knowledge:
         now_s = trio.current_time()
         self.act_on(self.membership.on_beat(signed, now_s, wall_ms()))
         if signed.beat.holdings is not None:
-            self._statements[signed.sender] = (signed.beat.holdings.order, signed.raw)
+            self._keep_statement(signed.sender, signed.beat.holdings.order, signed.raw)
             self._look_at(self.book.on_summary(signed.sender, signed.beat.holdings, now_s))
 
     def take_delta(self, peer: str, delta: HoldingsDelta, raw: bytes) -> None:
@@ -73,7 +73,7 @@ class Knowledge:
         member = self.membership.get(peer)
         if member is None:
             return
-        self._statements[peer] = (delta.after.order, raw)
+        self._keep_statement(peer, delta.after.order, raw)
         self._look_at(self.book.on_delta(member.peer_id, delta, trio.current_time()))
 
     def statement_of(self, owner: str) -> tuple[bytes, list[Element]] | None:
@@ -90,6 +90,12 @@ class Knowledge:
         if holdings.known is None or holdings.known.order != kept[0]:
             return None
         return kept[1], sorted(holdings.held.elements)
+
+    def _keep_statement(self, peer: str, order: tuple[int, int], raw: bytes) -> None:
+        """Replayed gossip must not take the place of what is newer."""
+        kept = self._statements.get(peer)
+        if kept is None or order >= kept[0]:
+            self._statements[peer] = (order, raw)
 
     def stated(self, order: tuple[int, int], raw: bytes) -> None:
         """This peer has signed a statement of its own holdings."""
@@ -122,7 +128,7 @@ class Knowledge:
     def holding_changed(self, holding: Holding, held: bool) -> None:
         """The store has taken a root, or let it go, durably."""
         if holding.changed:
-            self.own.note(holding.seq, Change(holding.root, holding.kind, held))
+            self.own.note(holding.epoch, holding.seq, Change(holding.root, holding.kind, held))
         awaited = self._awaited.pop(Element(holding.root, holding.kind), None) if held else None
         if awaited is not None:
             awaited.set()
@@ -133,7 +139,12 @@ class Knowledge:
         """Wait until this peer holds the root."""
         element = Element(root, kind)
         while element not in self.own.here:
-            await self._awaited.setdefault(element, trio.Event()).wait()
+            held = self._awaited.setdefault(element, trio.Event())
+            try:
+                await held.wait()
+            finally:
+                if not held.is_set() and not held.statistics().tasks_waiting and self._awaited.get(element) is held:
+                    del self._awaited[element]
 
     def holders(self, root: bytes, kind: str) -> frozenset[str]:
         """Everyone who says that it holds the root, this peer by what its store has."""

@@ -72,7 +72,7 @@ class Listening:
 
     async def _take_records(self, author: str, raw: bytes) -> None:
         batch = read_message(raw, (RecordBatch,))
-        if batch is not None and await self._knowledge.records.accept(batch.records):
+        if batch is not None and await self._knowledge.records.accept(batch.records, relay=False):
             raise Refused(Reason.BAD_SIGNATURE, "records that are malformed or forged")
 
     async def _take_delta(self, author: str, raw: bytes) -> None:

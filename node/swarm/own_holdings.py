@@ -22,33 +22,55 @@ class OwnHoldings:
     """
 
     def __init__(self, epoch: int, seq: int, elements: Iterable[Element], on_step: Callable[[], None]) -> None:
+        self._on_step = on_step
+        self._ahead: list[tuple[int, int, Change]] = []
+        self.begin(epoch, seq, elements)
+
+    def begin(self, epoch: int, seq: int, elements: Iterable[Element]) -> None:
+        """The store has begun a new epoch, and held `elements` at its `seq`: what was not told before never will be."""
         self.here = set(elements)
         self.epoch = epoch
         self._told = ElementSet(self.here)
         self._told_seq = seq
         self._next_seq = seq + 1
         self._early: list[tuple[int, Change]] = []
+        self._latest: dict[Element, int] = {}  # of elements with a step in `_early`
         self._ready: list[Change] = []
-        self._on_step = on_step
+        ahead, self._ahead = self._ahead, []
+        for step in ahead:
+            self.note(*step)
 
-    def note(self, seq: int, change: Change) -> None:
-        """The store has made this change durable as its step `seq`; one that was no step is passed over."""
-        element = Element(change.root, change.kind)
-        (self.here.add if change.held else self.here.discard)(element)
-        if seq < self._next_seq:
+    def note(self, epoch: int, seq: int, change: Change) -> None:
+        """The store has made this change durable as its step `seq`; one that is known already changes nothing."""
+        if (epoch, seq) < (self.epoch, self._next_seq):
             return
+        element = Element(change.root, change.kind)
+        if epoch > self.epoch:  # the store has begun one and `begin` is on its way
+            self._ahead.append((epoch, seq, change))
+            (self.here.add if change.held else self.here.discard)(element)
+            return
+        if seq > self._latest.get(element, 0):
+            self._latest[element] = seq
+            (self.here.add if change.held else self.here.discard)(element)
         heapq.heappush(self._early, (seq, change))
         while self._early and self._early[0][0] <= self._next_seq:
             step, ready = heapq.heappop(self._early)
             if step == self._next_seq:
                 self._ready.append(ready)
                 self._next_seq += 1
+        if not self._early:
+            self._latest.clear()
         if self._ready:
             self._on_step()
 
     def holds(self, root: bytes, kind: str) -> bool:
         """Whether the root is here complete."""
         return Element(root, kind) in self.here
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """The (epoch, seq) of the latest step that is known without a gap."""
+        return self.epoch, self._next_seq - 1
 
     def summary(self) -> HoldingsSummary:
         """What to sign of the set as it was last told."""

@@ -60,6 +60,7 @@ class SharedRecords:
         self._on_news = on_news
         self.refused = 0
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
+        self._disk = trio.Lock()  # fair, so what was merged first is written first
 
     async def load(self) -> None:
         """Take in what the store has; its signatures were checked before they were written."""
@@ -72,8 +73,11 @@ class SharedRecords:
                 self._saw(merged, signed)
         self._on_change(self.counting.due(now_ms))
 
-    async def accept(self, raws: Sequence[bytes]) -> int:
+    async def accept(self, raws: Sequence[bytes], *, relay: bool = True) -> int:
         """Take in others' records: check, merge, store, then act on them and pass on what is new.
+
+        Args:
+            relay: False for what came by gossip, which carries it on by itself.
 
         Returns:
             How many of them were malformed, forged or refused.
@@ -82,8 +86,13 @@ class SharedRecords:
             _parse_all(raws) if len(raws) <= INLINE_RECORDS else await trio.to_thread.run_sync(_parse_all, list(raws))
         )
         self.refused += bad
-        await self._merge(parsed)
+        await self._merge(parsed, relay=relay)
         return bad
+
+    async def are_durable(self) -> bool:
+        """Wait until all that was merged so far is on disk; False where the disk has refused some of it."""
+        async with self._disk:
+            return not self._owed
 
     async def write(self, *records: R, as_steward: bool = False) -> list[Signed[R]]:
         """Sign this peer's own records; they are durable, merged and on their way to the others on return.
@@ -108,7 +117,7 @@ class SharedRecords:
         """`write_one`, made durable by `persist`, in a thread, together with something else.
 
         Returns:
-            The record, and what `persist` returned.
+            The record, and what `persist` returned. Once `persist` has begun a cancellation waits for both.
         """
         written = self.author.write(record, wall_ms())
         outcome = await trio.to_thread.run_sync(persist, entry_of(written))
@@ -125,7 +134,7 @@ class SharedRecords:
         if self._owed:
             await self._make_up()
 
-    async def _merge(self, signed: Iterable[Signed[Record]], *, stored: bool = False) -> None:
+    async def _merge(self, signed: Iterable[Signed[Record]], *, stored: bool = False, relay: bool = True) -> None:
         now_ms = wall_ms()
         outcomes = [(one, self.counting.merge(one, now_ms)) for one in signed]
         for one, merged in outcomes:
@@ -133,7 +142,7 @@ class SharedRecords:
         changes = [merged.changes for _, merged in outcomes]
         await self._settle([replace(change, stored=()) for change in changes] if stored else changes)
         news = [one for one, merged in outcomes if merged.relay]
-        if news:
+        if news and relay:
             self._on_news(news)
 
     def _saw(self, merged: Merged, signed: Signed[Record]) -> None:
@@ -141,27 +150,36 @@ class SharedRecords:
             self.author.clock.saw(signed.stamp)
 
     async def _settle(self, changes: Sequence[Changes]) -> None:
-        """Store what the changes ask for, then tell of them."""
+        """Store what the changes ask for, then tell of them; shielded, because memory has them already."""
         stored = [signed for change in changes for signed in change.stored]
         forgotten = [key for change in changes for key in change.forgotten]
         if stored or forgotten:
-            try:
-                await trio.to_thread.run_sync(self._persist, stored, forgotten)
-            except StoreError as error:
-                if not self._owed:
-                    log.warning("records of others are not on disk yet: %s", error)
-                self._owed.update((signed.storage_key for signed in stored), forgotten)
+            with trio.CancelScope(shield=True):
+                async with self._disk:
+                    await self._store_or_owe(stored, forgotten)
         for change in changes:
             if change.roots or change.flows or change.roles or change.charter:
                 self._on_change(change)
 
+    async def _store_or_owe(self, stored: Sequence[Signed[Record]], forgotten: Sequence[bytes]) -> None:
+        try:
+            await trio.to_thread.run_sync(self._persist, stored, forgotten)
+        except StoreError as error:
+            if not self._owed:
+                log.warning("records of others are not on disk yet: %s", error)
+            self._owed.update((signed.storage_key for signed in stored), forgotten)
+
     async def _make_up(self) -> None:
         """Bring the disk to what counts in memory."""
+        async with self._disk:
+            await self._write_owed()
+
+    async def _write_owed(self) -> None:
         owed, self._owed = self._owed, set()
         kept = {signed.storage_key: signed for signed in self.counting if signed.storage_key in owed}
         try:
             await trio.to_thread.run_sync(self._persist, list(kept.values()), list(owed - kept.keys()))
-        except StoreError:
+        except BaseException:
             self._owed |= owed
             raise
         log.info("%d records that the disk had refused are written", len(owed))
