@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.programs import program
 PHOTOS = 200
 PEERS = 5
 FACTOR = 3
+CLIENTS = 8
 TIMEOUT_S = 600.0
 REPAIR_BAR_S = 40.0
 """IPFS Cluster takes 134 to 143 s for the same, with repinning on."""
@@ -75,20 +77,25 @@ def _wait_until_at_factor(peer: Peer) -> None:
 
 
 def cluster_replicates(photos: list[Path]) -> float:
-    """Seconds from `ipfs-cluster-ctl add`, which sends blocks straight to the peers chosen, until all are pinned thrice."""
+    """Seconds until all are pinned thrice, each a pin of its own.
+
+    By `ipfs-cluster-ctl add`, eight at a time, which sends blocks straight to the peers chosen: some ten times faster than
+    adding to one Kubo and pinning the CIDs.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as home, kubo_and_cluster(Path(home)) as (_, clusters):
-        start_s = time.monotonic()
         argv = [program("ipfs-cluster-ctl"), "--host", clusters[0].api_multiaddr, "add", "--quieter", "--no-stream"]
-        added = [
-            subprocess.run([*argv, *map(str, some)], check=True, capture_output=True, text=True).stdout.split()
-            for some in (photos,)
-        ]
-        cids = {cid for some in added for cid in some}
+
+        def add(photo: Path) -> None:
+            subprocess.run([*argv, str(photo)], check=True, capture_output=True)
+
+        start_s = time.monotonic()
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            list(clients.map(add, photos))
 
         def pinned() -> bool:
             rows = clusters[0].request("GET", "/pins")
             thrice = [r for r in rows if sum(p["status"] == "pinned" for p in r["peer_map"].values()) >= FACTOR]
-            return len(thrice) >= len(cids)
+            return len(thrice) == len(photos)
 
         # Its status asks every peer about every pin: looked at often, it would slow what it measures.
         wait_until(pinned, timeout_s=TIMEOUT_S, what="Cluster pins all", every_s=0.5)
