@@ -88,6 +88,8 @@ def adopt_staged(files: Files, home: str, session_folder: str) -> None:
             place = block_path(key)
             files.make_folder(os.path.dirname(f"{home}/{place}"))
             files.fsync_folder(f"{home}/{BLOCKS}", Site.ADOPTED_SHARD)
+            if files.size_bytes(f"{home}/{place}") is not None:
+                _file_block(files, home, place)  # a bad one, which this heals, gives way
         else:
             continue
         if files.size_bytes(f"{home}/{place}") is None:
