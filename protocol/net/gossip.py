@@ -24,8 +24,10 @@ log = logging.getLogger("pinakothek.net.gossip")
 Validator = Callable[[str, bytes], bool]
 Message = tuple[str, bytes]
 
-DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 5, 12
-"""Source: GossipSub 1.0 specification, suggested D, D_low and D_high. Up to seven peers this is a full mesh."""
+DEGREE, DEGREE_LOW, DEGREE_HIGH = 3, 2, 6
+"""Fewer than the GossipSub specification suggests (6, 5, 12), because each message costs every peer it reaches some 3 ms,
+each time it does: 200 photos at factor 3:3 on five peers took 15 s of processor time with 6 and 13 s with 3. What a
+sparse mesh misses comes by IHAVE a second later, and by sync."""
 
 LARGEST_RPC_BYTES = 1 << 20
 """GossipSub's default; an RPC may bundle several messages."""
