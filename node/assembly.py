@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from node.config import Effective
+from node.config import Config, Effective
 from node.errors import Failed
 from node.events import Events, wall_ms
 from node.gateway.process import GatewayProcess
@@ -20,9 +20,11 @@ from node.replication.beliefs import Beliefs
 from node.replication.controller import Controller
 from node.replication.executor import Executor
 from node.replication.receipts import Receipts
+from node.replication.recovering import Recovering
 from node.replication.releasing import Releasing
+from node.replication.retracting import Retracting
 from node.replication.work import Work
-from node.running import Daemon
+from node.running import Daemon, Inner
 from node.self_description import SelfDescription
 from node.setup import ACCEPT_FACT
 from node.sources import Sources
@@ -30,7 +32,9 @@ from node.swarm.admitting import Admitting
 from node.swarm.answering import Answering
 from node.swarm.belonging import swarm_of
 from node.swarm.catching_up import CatchingUp
+from node.swarm.comeback import INCARNATION_FACT, Comeback
 from node.swarm.contacts import Contacts
+from node.swarm.heard import load_heard
 from node.swarm.knowledge import Knowledge
 from node.swarm.listening import Listening
 from node.swarm.names import BITSWAP, JOIN
@@ -57,7 +61,6 @@ from store.store import Store
 
 log = logging.getLogger("pinakothek.daemon")
 
-INCARNATION_FACT = "incarnation"
 INLINE_READ_BYTES = 64 * 1024
 """Smaller blocks are read on the event loop: 0.1 ms from the page cache, where a thread costs as much by itself."""
 
@@ -82,39 +85,32 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         StoreError: the disk refuses.
     """
     config = effective.config
-    key = read_key(config.data_dir, IDENTITY)
-    swarm_id = None if key is None else await trio.to_thread.run_sync(swarm_of, store, key.peer_id)
-    if key is None or swarm_id is None:
-        raise Failed(f"{config.data_dir}: damaged: no identity or no swarm in it", hint="restore it from a backup")
+    key, swarm_id = await _identified(config, store)
     hooks = Hooks()
-    events = Events()
     records = await _records(store, key, config.data_dir, swarm_id, hooks)
-    if records.counting.standing(key.peer_id) is None:
-        raise Failed(f"{config.data_dir / IDENTITY}: damaged: the key of another peer", hint="restore it from a backup")
-    knowledge = _knowledge(effective, store, key, records, events, hooks)
+    knowledge = _knowledge(effective, store, key, records, Events(), hooks)
     about = SelfDescription(store, config)
     host, gossip, rpc, bitswap = _network(key, store, records, hooks)
     contacts = Contacts(host, store, knowledge)
+    comeback = Comeback(
+        rpc, store, knowledge, reachable=contacts.linked,
+        incarnation=await trio.to_thread.run_sync(_next_incarnation, store),
+    )  # fmt: skip
     speaking = Speaking(
         host, gossip, swarm_id, knowledge, name=config.name, zone=config.zone or None, version=VERSION,
-        incarnation=await trio.to_thread.run_sync(_next_incarnation, store), describe=about.describe,
+        comeback=comeback, describe=about.describe,
     )  # fmt: skip
     listening = Listening(
         gossip, swarm_id, knowledge, on_beat=lambda signed: hooks.beat(signed), on_offence=host.disconnect
     )
     catching_up = CatchingUp(
         rpc, records, knowledge.book, reachable=contacts.linked, statement_of=knowledge.statement_of,
-        on_holders=lambda roots: hooks.replan(roots),
+        on_holders=lambda roots: hooks.replan(roots), last_heard=knowledge.last_heard, on_offence=host.disconnect,
     )  # fmt: skip
+    recovering = Recovering(store, knowledge, catching_up, on_over=lambda: hooks.replan(None))
     sources = Sources(host, knowledge, about)
-    releasing = Releasing(
-        store, rpc, records, key, max_of=sources.max_of, holds=knowledge.own.holds, blocked=lambda: "",
-        on_release=lambda holding: knowledge.holding_changed(holding, False),
-    )  # fmt: skip
-    executor = Executor(
-        store, bitswap, releasing, Work(), events, sources_of=sources.for_fetch, limit_of=sources.limit_of,
-        on_holding=knowledge.holding_changed, on_retry=lambda root: hooks.replan([root]),
-    )  # fmt: skip
+    reading = Reading(store, bitswap, sources.for_reading)
+    releasing, executor = _acting(store, knowledge, rpc, bitswap, sources, about, recovering, hooks)
     beliefs = Beliefs(
         knowledge, describe=about.describe, linked=contacts.linked, zone=config.zone, blocked=lambda: daemon.blocked()
     )
@@ -124,27 +120,63 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     swarm = swarm_hash(swarm_id)
     Admitting(rpc, records, swarm, addrs_of=contacts.addrs_of)
     lookup = Lookup(records.counting)
-    reading = Reading(store, bitswap, sources.for_reading)
     Answering(
         rpc, knowledge, lookup, reading, name=config.name, zone=config.zone or None, version=VERSION, swarm=swarm,
         describe=about.describe, addrs_of=contacts.addrs_of,
     )  # fmt: skip
     intake = Intake(store, decoder, records, holds=knowledge.own.holds, on_holding=knowledge.holding_changed)
-    gateway = None
-    if config.gateway is not None:
-        gateway_host, port = config.gateway
-        gateway = GatewayProcess(
-            config.data_dir, f"[{gateway_host}]:{port}" if ":" in gateway_host else f"{gateway_host}:{port}"
-        )
     parts = Parts(
         settings=effective, key=key, swarm=swarm, swarm_id=swarm_id, capacity_bytes=about.capacity_bytes,
-        started_s=trio.current_time(), store=store, events=events, records=records, knowledge=knowledge,
+        started_s=trio.current_time(), store=store, events=knowledge.events, records=records, knowledge=knowledge,
         lookup=lookup, host=host, bitswap=bitswap, gossip=gossip, speaking=speaking, executor=executor,
-        controller=controller, receipts=receipts, reading=reading, intake=intake, gateway=gateway,
+        controller=controller, receipts=receipts, reading=reading, intake=intake, gateway=_gateway(config),
     )  # fmt: skip
-    daemon = Daemon(parts, contacts, listening, catching_up, releasing, about)
+    inner = Inner(
+        contacts=contacts, listening=listening, catching_up=catching_up, comeback=comeback, releasing=releasing,
+        recovering=recovering, retracting=Retracting(store, knowledge, knowledge.events), about=about,
+    )  # fmt: skip
+    daemon = Daemon(parts, inner)
     daemon.connect(hooks)
     return daemon
+
+
+def _gateway(config: Config) -> GatewayProcess | None:
+    if config.gateway is None:
+        return None
+    host, port = config.gateway
+    return GatewayProcess(config.data_dir, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+
+async def _identified(config: Config, store: Store) -> tuple[KeyPair, str]:
+    """Who this peer is, and of which swarm."""
+    key = read_key(config.data_dir, IDENTITY)
+    swarm_id = None if key is None else await trio.to_thread.run_sync(swarm_of, store, key.peer_id)
+    if key is None or swarm_id is None:
+        raise Failed(f"{config.data_dir}: damaged: no identity or no swarm in it", hint="restore it from a backup")
+    return key, swarm_id
+
+
+def _acting(
+    store: Store,
+    knowledge: Knowledge,
+    rpc: Rpc,
+    bitswap: Bitswap,
+    sources: Sources,
+    about: SelfDescription,
+    recovering: Recovering,
+    hooks: Hooks,
+) -> tuple[Releasing, Executor]:
+    """Those who carry out plans."""
+    releasing = Releasing(
+        store, rpc, knowledge.records, knowledge.key, max_of=sources.max_of, holds=knowledge.own.holds,
+        blocked=recovering.reason, on_release=lambda holding: knowledge.holding_changed(holding, False),
+    )  # fmt: skip
+    executor = Executor(
+        store, bitswap, releasing, Work(), knowledge.events, sources_of=sources.for_fetch, limit_of=sources.limit_of,
+        on_holding=knowledge.holding_changed, on_retry=lambda root: hooks.replan([root]),
+        on_refusal=about.disk_refused,
+    )  # fmt: skip
+    return releasing, executor
 
 
 async def _records(store: Store, key: KeyPair, data_dir: Path, swarm_id: str, hooks: Hooks) -> SharedRecords:
@@ -159,6 +191,8 @@ async def _records(store: Store, key: KeyPair, data_dir: Path, swarm_id: str, ho
         on_news=lambda news: hooks.news(news),
     )
     await records.load()
+    if records.counting.standing(key.peer_id) is None:
+        raise Failed(f"{data_dir / IDENTITY}: damaged: the key of another peer", hint="restore it from a backup")
     return records
 
 
@@ -171,6 +205,7 @@ def _knowledge(
         trio.current_time(),
         suspect_after_s=config.suspect_after_s,
         repair_after_s=config.repair_after_s,
+        heard=load_heard(store),
     )
     accepted = store.fact(ACCEPT_FACT) is not None
     state = store.new_epoch(1) if store.rebuilt or accepted else store.holding_state()
@@ -204,9 +239,15 @@ def _network(key: KeyPair, store: Store, records: SharedRecords, hooks: Hooks) -
             log.warning("not served: %s", error)
             return None
 
+    def block_size(cid: bytes) -> int | None:
+        try:
+            return store.size(cid)
+        except StoreError:  # a CID of a kind that we do not keep, or a disk that refuses
+            return None
+
     host = Host(key.seed, is_member=counting.is_member, strangers_may=strangers_may)
     bitswap = Bitswap(
-        host, get_block=get_block, block_size=store.size, may_serve=may_serve, is_member=counting.is_member
+        host, get_block=get_block, block_size=block_size, may_serve=may_serve, is_member=counting.is_member
     )
     return host, Gossip(host), Rpc(host), bitswap
 

@@ -7,7 +7,9 @@ closed after the last task has ended.
 
 import json
 import logging
+import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -32,6 +34,7 @@ log = logging.getLogger("pinakothek.daemon")
 
 GRACE_S = 5.0
 """What is under way at a stop may take this long; with the network's own end that stays within 10 s (DESIGN §11)."""
+STOP_LIMIT_S = 9.5
 
 
 def run(effective: Effective, *, as_json: bool) -> int:
@@ -100,6 +103,18 @@ async def opened(effective: Effective) -> AsyncIterator[Store]:
             await trio.to_thread.run_sync(store.close)
 
 
+def _end_within(limit_s: float) -> None:
+    """End this process after `limit_s` even if a thread is still at a disk that does not answer; nothing durable needs it."""
+
+    def end() -> None:
+        log.error("not stopped within %.0f s: ended as it is", limit_s)
+        os._exit(1)
+
+    timer = threading.Timer(limit_s, end)
+    timer.daemon = True
+    timer.start()
+
+
 async def _stop_on_signals(stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Set `stop` at the first SIGTERM or SIGINT; a second one ends the process as the system would."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -108,6 +123,7 @@ async def _stop_on_signals(stop: trio.Event, *, task_status: trio.TaskStatus[Non
             if stop.is_set():
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
+            _end_within(STOP_LIMIT_S)
             log.info("received %s", signal.Signals(number).name)
             stop.set()
 

@@ -2,21 +2,27 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 
 from node.events import wall_ms
 from node.parts import Parts
+from node.replication.recovering import Recovering
 from node.replication.releasing import Releasing
+from node.replication.retracting import Retracting
 from node.self_description import SelfDescription
 from node.supervisor import Worker
 from node.swarm.catching_up import CatchingUp
+from node.swarm.comeback import Comeback
 from node.swarm.contacts import Contacts
+from node.swarm.heard import save_heard
 from node.swarm.listening import Listening
 from protocol.beat import SignedBeat
 from protocol.changes import Changes
 from store.errors import StoreError
+from store.store import Owner
 
 if TYPE_CHECKING:
     from node.assembly import Hooks
@@ -39,24 +45,28 @@ class InviteDoor(Protocol):
     def roots_changed(self, roots: "Sequence[bytes] | frozenset[bytes]") -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    """Parts that only the daemon itself has to do with."""
+
+    contacts: Contacts
+    listening: Listening
+    catching_up: CatchingUp
+    comeback: Comeback
+    releasing: Releasing
+    recovering: Recovering
+    retracting: Retracting
+    about: SelfDescription
+
+
 class Daemon:
     """The parts, running."""
 
-    def __init__(
-        self,
-        parts: Parts,
-        contacts: Contacts,
-        listening: Listening,
-        catching_up: CatchingUp,
-        releasing: Releasing,
-        about: SelfDescription,
-    ) -> None:
+    def __init__(self, parts: Parts, inner: Inner) -> None:
         self.parts = parts
-        self._contacts = contacts
-        self._listening = listening
-        self._catching_up = catching_up
-        self._releasing = releasing
-        self._about = about
+        self._inner = inner
+        self._contacts = inner.contacts
+        self._catching_up = inner.catching_up
         self._operations: InviteDoor | None = None
         self._start_quiet_until_s = parts.knowledge.membership.plans_blocked_until_s
         self._was_blocked = True
@@ -87,7 +97,8 @@ class Daemon:
     def tasks(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         """What runs until the stop, beside the network, the executor and the workers."""
         return (
-            self._listening.run,
+            self._inner.listening.run,
+            self._inner.comeback.run,
             self.parts.speaking.run,
             self._catching_up.run,
             self._contacts.redial.run,
@@ -100,13 +111,15 @@ class Daemon:
             Worker("liveness", self._tick),
             Worker("expiry", self._let_time_act),
             Worker("housekeeping", self._keep_house),
+            Worker("unreadable", self._inner.retracting.work),
+            Worker("recovery", self._inner.recovering.work),
         )
 
     async def finish(self) -> None:
         """Before the stop: keep what the next start should know."""
         with trio.move_on_after(2):
             try:
-                await self._contacts.save()
+                await self._save_what_was_heard()
             except StoreError as error:
                 log.warning("the addresses of members are not saved: %s", error)
 
@@ -118,6 +131,7 @@ class Daemon:
         """
         now_s = trio.current_time()
         membership = self.parts.knowledge.membership
+        self.parts.knowledge.tick()  # whoever looks first after a standstill is to notice it
         if membership.may_plan(now_s):
             return None
         if membership.plans_blocked_until_s == self._start_quiet_until_s and self._all_is_known():
@@ -176,25 +190,38 @@ class Daemon:
         if self._was_blocked and not blocked:
             self.parts.controller.replan(None)
         self._was_blocked = blocked
-        self._about.crowded_out = self.parts.controller.last_plan.crowded_out
+        self._inner.about.crowded_out = self.parts.controller.last_plan.crowded_out
         return TICK_S
 
     async def _let_time_act(self) -> float:
-        if not self.parts.knowledge.membership.clock().wrong:
+        if not self.parts.knowledge.membership.clock().wrong and not self.parts.store.rebuilt:
             await self.parts.records.due()
         return RECORDS_DUE_S
 
     async def _keep_house(self) -> float:
-        await self._contacts.save()
-        await self._releasing.tick()
-        await trio.to_thread.run_sync(self._clear_store)
+        await self._save_what_was_heard()
+        await self._inner.releasing.tick()
+        store, now_ms = self.parts.store, wall_ms()
+        stale = await trio.to_thread.run_sync(store.stale_fetches, now_ms)
+        given_up = [owner for owner in stale if not self._is_needed(owner.id)]
+        await trio.to_thread.run_sync(self._clear_store, given_up, now_ms)
         return HOUSEKEEPING_S
 
-    def _clear_store(self) -> None:
+    async def _save_what_was_heard(self) -> None:
+        await self._contacts.save()
+        orders = dict(self.parts.knowledge.membership.orders())
+        await trio.to_thread.run_sync(save_heard, self.parts.store, orders)
+
+    def _is_needed(self, root: bytes) -> bool:
+        """Whether a fetch begun long ago is under way, or all that is left of a root."""
+        if any(key.root == root for key in self.parts.executor.work.fetching):
+            return True
+        knowledge = self.parts.knowledge
+        wanted = knowledge.records.counting.wanted(root)
+        return wanted is not None and not any(knowledge.holders(root, kind) for kind in wanted.kinds)
+
+    def _clear_store(self, given_up: Sequence[Owner], now_ms: int) -> None:
         """Give up fetches that nobody has gone on with for a day, and let unowned blocks go (in a thread)."""
-        store, now_ms = self.parts.store, wall_ms()
-        under_way = {key.root for key in self.parts.executor.work.fetching}
-        for owner in store.stale_fetches(now_ms):
-            if owner.id not in under_way:
-                store.drop(owner)
-        store.collect(now_ms)
+        for owner in given_up:
+            self.parts.store.drop(owner)
+        self.parts.store.collect(now_ms)

@@ -1,14 +1,22 @@
 """What this peer says of itself in its heartbeats: room, use, stores, state."""
 
+import logging
+import math
 import shutil
+import time
 
 from node.config import Config
 from node.replication.view import says_full
 from node.swarm.speaking import Description
 from protocol.beat import BackendReport
+from store.errors import StoreError
 from store.store import Store
 
+log = logging.getLogger("pinakothek.daemon")
+
 KIND = "ipfs"
+REFUSED_S = 600.0
+"""How long a disk that refused counts as full: then it is tried again. Guess."""
 
 
 class SelfDescription:
@@ -16,7 +24,6 @@ class SelfDescription:
 
     Attributes:
         capacity_bytes: what it offers: the operator's word, else what the disk has and what is stored already.
-        state: its own word, of `protocol.beat.STATES`.
         crowded_out: the last plan had a root for this peer that does not fit.
     """
 
@@ -24,25 +31,49 @@ class SelfDescription:
         self._store = store
         self._data_dir = config.data_dir
         self.capacity_bytes = config.capacity_bytes or store.used_bytes() + self.disk_free_bytes()
-        self.state = "active"
         self.crowded_out = False
         self._full = False
+        self._used_bytes = store.used_bytes()
+        self._refused_until_s = -math.inf
+
+    @property
+    def state(self) -> str:
+        """Its own word, of `protocol.beat.STATES`."""
+        return "recovering" if self._store.rebuilt else "active"
+
+    def disk_refused(self) -> None:
+        """The disk has just refused to take a root: whoever plans had better look elsewhere for a while."""
+        self._refused_until_s = time.monotonic() + REFUSED_S
 
     def disk_free_bytes(self) -> int:
         """What the file system under the data directory has left for us."""
-        return shutil.disk_usage(self._data_dir).free
+        try:
+            return shutil.disk_usage(self._data_dir).free
+        except OSError:
+            return 0
 
     def free_bytes(self) -> int:
         """What may still be stored: the rest of the capacity, or of the disk if that is less."""
-        return max(0, min(self.capacity_bytes - self._store.used_bytes(), self.disk_free_bytes()))
+        return max(0, min(self.capacity_bytes - self._measured(), self.disk_free_bytes()))
+
+    def _measured(self) -> int:
+        """Bytes used; a store that cannot say counts as one that refuses."""
+        try:
+            self._used_bytes = self._store.used_bytes()
+        except StoreError as error:
+            if time.monotonic() >= self._refused_until_s:
+                log.warning("the store cannot be read: %s", error)
+            self.disk_refused()
+        return self._used_bytes
 
     def describe(self) -> Description:
         """All of it, as of now."""
-        used_bytes = self._store.used_bytes()
+        used_bytes = self._measured()
         self._full = says_full(used_bytes, self.capacity_bytes, said_full=self._full, crowded_out=self.crowded_out)
+        full = self._full or time.monotonic() < self._refused_until_s
         return Description(
             state=self.state,
             capacity_bytes=self.capacity_bytes,
             used_bytes=used_bytes,
-            backends=(BackendReport(kind=KIND, store_id=self._store.store_id, full=self._full),),
+            backends=(BackendReport(kind=KIND, store_id=self._store.store_id, full=full),),
         )

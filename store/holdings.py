@@ -48,6 +48,16 @@ def state(db: apsw.Connection) -> HoldingState:
     return HoldingState(values["epoch"], values["seq"])
 
 
+def snapshot(db: apsw.Connection) -> tuple[HoldingState, list[tuple[bytes, str]]]:
+    """The whole set with the number it has, read at one instant."""
+    rows = rows_of(
+        db,
+        "SELECT e.value, s.value, h.root, h.kind FROM state e JOIN state s ON s.name = 'seq'"
+        " LEFT JOIN holdings h ON TRUE WHERE e.name = 'epoch'",
+    )
+    return HoldingState(rows[0][0], rows[0][1]), [(row[2], row[3]) for row in rows if row[2] is not None]
+
+
 def add(db: apsw.Connection, root: bytes, kind: str, size_bytes: int, block_count: int, now_ms: int) -> Holding:
     """Hold a root; one that is held already keeps its number."""
     held = db.execute("SELECT size_bytes, seq FROM holdings WHERE root = ? AND kind = ?", (root, kind)).fetchone()

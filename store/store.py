@@ -281,6 +281,11 @@ class Store:
         with self._readers.connection() as db:
             return holdings.state(db)
 
+    def holdings_at(self) -> tuple[HoldingState, list[tuple[bytes, str]]]:
+        """Return the (epoch, seq) of one instant, with the (root, kind) held then."""
+        with self._readers.connection() as db:
+            return holdings.snapshot(db)
+
     def new_epoch(self, at_least: int) -> HoldingState:
         """Begin the next epoch, or `at_least` if that is higher, with the set as it stands."""
         return self._writer.run(lambda batch: holdings.new_epoch(batch.db, at_least))

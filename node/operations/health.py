@@ -43,7 +43,7 @@ class Health:
             version=VERSION,
             data_dir=str(config.data_dir),
             addrs=tuple(parts.host.addrs),
-            state=own_word(me),
+            state="recovering" if parts.store.rebuilt else own_word(me),
             zone=config.zone,
             uptime_s=round(trio.current_time() - parts.started_s, 3),
             images=self._images(),

@@ -124,11 +124,18 @@ class Beliefs:
     def _this(self, counts: frozenset[str]) -> PeerView:
         about = self._describe()
         roles = self._records.role(self._knowledge.me)
-        states = {"active": "alive", "draining": "draining", "away": "away", "leaving": "leaving"}
+        # While it recovers, others plan it as away; its own copies are as good here as ever, and nothing is released.
+        states = {
+            "active": "alive",
+            "draining": "draining",
+            "away": "away",
+            "leaving": "leaving",
+            "recovering": "alive",
+        }
         return PeerView(
             peer_id=self._knowledge.me,
             zone=self._zone,
-            state=states.get(about.state, "recovering"),  # type: ignore[arg-type]
+            state=states[about.state],  # type: ignore[arg-type]
             keeper=KEEPER in roles,
             capacity_bytes=about.capacity_bytes,
             used_bytes=about.used_bytes,

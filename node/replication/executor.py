@@ -19,7 +19,7 @@ from protocol.errors import ProtocolError
 from protocol.net.bitswap import Bitswap
 from protocol.net.errors import NetError
 from store.cid import cid_text
-from store.errors import StoreError
+from store.errors import DiskFailed, StoreError, StoreFull
 from store.store import Holding, Store
 
 log = logging.getLogger("pinakothek.executor")
@@ -39,6 +39,8 @@ class Executor:
         sources_of: connected peers to fetch from, best first; the plan's, or for a sought root whoever may have it.
         limit_of: bytes a root may have, from its flows and this peer's room.
         on_holding: called when a root was taken, after that is durable.
+        on_retry: called when a try has ended, well or not.
+        on_refusal: called when the disk refused to take a root.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Executor:
         limit_of: LimitOf,
         on_holding: Callable[[Holding, bool], None],
         on_retry: Callable[[bytes], None],
+        on_refusal: Callable[[], None],
     ) -> None:
         self._store = store
         self._bitswap = bitswap
@@ -63,6 +66,7 @@ class Executor:
         self._limit_of = limit_of
         self._on_holding = on_holding
         self._on_retry = on_retry
+        self._on_refusal = on_refusal
         self._fetch_slots = trio.CapacityLimiter(FETCHES_AT_ONCE)
         self._release_slots = trio.CapacityLimiter(RELEASES_AT_ONCE)
         self._nursery: trio.Nursery | None = None
@@ -109,6 +113,8 @@ class Executor:
             if scope.cancelled_caught:
                 log.info("fetch of %s cancelled: it is no longer needed here", cid_text(fetch.root))
         except (NetError, StoreError, ProtocolError, OSError) as error:
+            if isinstance(error, StoreFull | DiskFailed):
+                self._on_refusal()
             wait_s = self.work.fetch_failed(fetch, str(error), trio.current_time())
             self._events.tell("fetch_failed", root=cid_text(fetch.root), detail=str(error))
             log.info("fetch of %s failed: %s; next try in %.0f s", cid_text(fetch.root), error, wait_s)

@@ -14,8 +14,8 @@ from node.swarm.own_holdings import OwnHoldings
 from node.swarm.records import SharedRecords
 from protocol.beat import SignedBeat
 from protocol.holdings import HoldingsBook
-from protocol.holdings_messages import Change, Element, HoldingsDelta
-from protocol.identity import KeyPair
+from protocol.holdings_messages import Change, Element, HoldingsDelta, LastHeardAnswer
+from protocol.identity import KeyPair, PeerId
 from protocol.membership import Event, Froze, Membership, Seen
 from store.cid import cid_text
 from store.store import Holding
@@ -100,6 +100,15 @@ class Knowledge:
     def stated(self, order: tuple[int, int], raw: bytes) -> None:
         """This peer has signed a statement of its own holdings."""
         self._statements[self.me] = (order, raw)
+
+    def last_heard(self, peer: str) -> LastHeardAnswer:
+        """What this peer has last heard of another, which asks after a start."""
+        incarnation, _ = self.membership.orders().get(PeerId(peer), (None, None))
+        member = self.membership.get(peer)
+        newest = None if member is None else self.book.of(member.peer_id).newest
+        if newest is None:
+            return LastHeardAnswer(incarnation=incarnation)
+        return LastHeardAnswer(incarnation=incarnation, epoch=newest.epoch, seq=newest.seq)
 
     # what silence and records do
 

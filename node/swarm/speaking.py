@@ -8,6 +8,7 @@ import trio
 
 from node.events import wall_ms
 from node.swarm.batching import LINGER_S, SPACING_S, Batcher
+from node.swarm.comeback import Comeback
 from node.swarm.knowledge import Knowledge
 from node.swarm.names import beat_topic, holdings_topic, pins_topic
 from protocol.beat import BackendReport, Beat, sign_beat
@@ -46,6 +47,7 @@ class Speaking:
     """Tells the swarm about this peer.
 
     Args:
+        comeback: numbers this start, and says when to begin.
         describe: state, away_until_ms, capacity and use in bytes, and stores, at this moment.
     """
 
@@ -59,7 +61,7 @@ class Speaking:
         name: str,
         zone: str | None,
         version: str,
-        incarnation: int,
+        comeback: Comeback,
         describe: Callable[[], Description],
     ) -> None:
         self._host = host
@@ -67,7 +69,7 @@ class Speaking:
         self._swarm_id = swarm_id
         self._knowledge = knowledge
         self._name, self._zone, self._version = name, zone, version
-        self._incarnation = incarnation
+        self._comeback = comeback
         self._describe = describe
         self._seq = 0
         self._soon = trio.Event()
@@ -93,14 +95,15 @@ class Speaking:
         """Speak until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._records.run)
+            await self._comeback.may_speak.wait()
             nursery.start_soon(self._publish_holdings)
             while True:
-                self._soon = trio.Event()
                 await self._beat()
                 await trio.sleep(LEAST_BETWEEN_BEATS_S)
                 with trio.move_on_after(self._knowledge.membership.beat_interval_s - LEAST_BETWEEN_BEATS_S):
                     await self._soon.wait()
                     await trio.sleep(GREETING_S)
+                self._soon = trio.Event()
 
     def compose(self) -> Beat:
         """The heartbeat as of now; each has a `seq` of its own."""
@@ -108,7 +111,7 @@ class Speaking:
         about = self._describe()
         recovering = about.state == "recovering"
         return Beat(
-            incarnation=self._incarnation,
+            incarnation=self._comeback.incarnation,
             seq=self._seq,
             clock_ms=wall_ms(),
             state=about.state,

@@ -1,0 +1,83 @@
+"""After the catalogue was made anew: hold again what is whole, catch up with the members, then let things go again.
+
+Until then this peer beats without holdings, and neither releases, deletes nor leases: it cannot know what it promised.
+A peer that knows of no other member stays recovering until its operator says `doctor --accept`.
+"""
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from node.swarm.catching_up import CatchingUp
+from node.swarm.knowledge import Knowledge
+from store.cid import cid_text
+from store.dag import walk
+from store.errors import StoreError
+from store.store import Holding, Store
+
+log = logging.getLogger("pinakothek.recovery")
+
+KIND = "ipfs"
+LOOK_S = 1.0
+IDLE_S = 60.0
+
+
+class Recovering:
+    """The way back of one peer.
+
+    Args:
+        on_over: called when everything is as before.
+    """
+
+    def __init__(
+        self, store: Store, knowledge: Knowledge, catching_up: CatchingUp, *, on_over: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._knowledge = knowledge
+        self._catching_up = catching_up
+        self._on_over = on_over
+        self._looked_at: set[bytes] = set()
+        self._was = store.rebuilt
+
+    def reason(self) -> str:
+        """Why nothing may be let go or promised, or ""."""
+        return "this peer's catalogue was made anew; it is recovering" if self._store.rebuilt else ""
+
+    async def work(self) -> float:
+        """Go on with it; the seconds until there may be more to do. Raises: StoreError."""
+        if self._store.rebuilt:
+            await self._hold_what_is_whole()
+            if not self._caught_up():
+                self._catching_up.trigger.ask_anyone()
+                return LOOK_S
+            await trio.to_thread.run_sync(self._store.finish_recovery)
+        if self._was:
+            self._was = False
+            self._looked_at.clear()
+            log.info("recovered: %d roots are held again", len(self._knowledge.own.here))
+            self._on_over()
+        return IDLE_S
+
+    def _caught_up(self) -> bool:
+        others = set(self._knowledge.records.counting.members()) - {self._knowledge.me}
+        return bool(others) and 2 * len(self._catching_up.synced_with & others) > len(others)
+
+    async def _hold_what_is_whole(self) -> None:
+        """Every wanted root whose blocks are all here, whether or not placement names this peer for it."""
+        for root in list(self._knowledge.records.counting.roots()):
+            if root in self._looked_at or self._knowledge.own.holds(root, KIND):
+                continue
+            self._looked_at.add(root)
+            holding = await trio.to_thread.run_sync(self._hold, root)
+            if holding is not None:
+                self._knowledge.holding_changed(holding, True)
+
+    def _hold(self, root: bytes) -> Holding | None:
+        try:
+            blocks = list(walk(root, self._store.get))
+        except StoreError as error:
+            log.info("not held again: %s: %s", cid_text(root), error)
+            return None
+        size_bytes = sum(block.size_bytes for block in blocks)
+        return self._store.hold(root, kind=KIND, blocks=[b.cid for b in blocks], size_bytes=size_bytes, frm=None)
