@@ -15,7 +15,7 @@ make_venv() {
         echo "pinakothek: $python cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2
         exit 1
     }
-    "$venv/bin/python" -m pip --disable-pip-version-check install --quiet \
+    "$venv/bin/python" -m pip --disable-pip-version-check install -qq \
         --only-binary :all: --no-binary python-baseconv,varint \
         --no-deps --require-hashes -r "$root/requirements.lock" >&2
     site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
