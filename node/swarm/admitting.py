@@ -78,12 +78,13 @@ class Admitting:
         if admission is not None:
             await self._records.accept([admission.raw])
             log.info("%s admitted as %s", peer_id, ", ".join(admission.record.roles))
-        return JoinAnswer(admitted=True, records=self._who_belongs(), members=self._members())
+        return JoinAnswer(admitted=True, records=self._who_belongs(peer_id), members=self._members())
 
-    def _who_belongs(self) -> tuple[bytes, ...]:
-        """Charters, admissions, expulsions and departures: whom the joiner may talk to; it syncs the rest as a member."""
-        standing = [s.raw for s in self._records.counting if isinstance(s.record, Admission | Expulsion | Departure)]
-        return (*self._records.counting.charter_raws, *standing)[:RECORDS_PER_BATCH]
+    def _who_belongs(self, joiner: str) -> tuple[bytes, ...]:
+        """Charters, admissions, the joiner's own first, expulsions and departures: it syncs the rest as a member."""
+        standing = [s for s in self._records.counting if isinstance(s.record, Admission | Expulsion | Departure)]
+        standing.sort(key=lambda s: not (isinstance(s.record, Admission) and s.record.peer == joiner))
+        return (*self._records.counting.charter_raws, *(s.raw for s in standing))[:RECORDS_PER_BATCH]
 
     def _members(self) -> tuple[MemberAddrs, ...]:
         members = self._records.counting.members()[:MEMBERS]

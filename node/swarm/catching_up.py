@@ -44,8 +44,6 @@ SYNC_TIMEOUT_S = 600.0
 SET_TIMEOUT_S = 120.0
 """All of one sync, or of one set: a source that trickles must not keep this peer from better ones."""
 SETS_AT_ONCE = 4
-HELD_FACTOR = 4
-HELD_SPARE = 100_000
 OFFENCES = frozenset({Reason.MALFORMED, Reason.BAD_SIGNATURE, Reason.TOO_LARGE})
 ELEMENT_OVERHEAD_BYTES = 8
 
@@ -205,7 +203,7 @@ class CatchingUp:
                 raise Refused(Reason.BAD_SIGNATURE, f"holdings of {owner} signed by {signer}")
             at = at or summary.order
             elements += page.elements
-            if max(summary.count, len(elements)) > self._most_held():
+            if max(summary.count, len(elements)) > self._records.most_held:
                 raise Refused(Reason.TOO_LARGE, f"{owner} says that it holds {summary.count} roots")
             if page.next_cursor is None:
                 return summary, elements
@@ -213,10 +211,6 @@ class CatchingUp:
                 raise Refused(Reason.MALFORMED, "holdings that do not go on")
             cursor = page.next_cursor
         raise Refused(Reason.TOO_LARGE, f"holdings of {owner} in more than {MAX_PAGES} pages")
-
-    def _most_held(self) -> int:
-        """Roots that one peer can hold, by what is wanted here: others' memory is not for a liar to fill."""
-        return HELD_FACTOR * self._records.counting.root_count + HELD_SPARE
 
     # answering
 

@@ -71,7 +71,7 @@ class Knowledge:
     def take_delta(self, peer: str, delta: HoldingsDelta, raw: bytes) -> None:
         """A change of a member's holdings that it signed."""
         member = self.membership.get(peer)
-        if member is None:
+        if member is None or delta.after.count > self.records.most_held:
             return
         self._keep_statement(peer, delta.after.order, raw)
         self._look_at(self.book.on_delta(member.peer_id, delta, trio.current_time()))

@@ -33,6 +33,11 @@ INLINE_RECORDS = 4
 """So few signatures are checked on the event loop: 61 µs each, less than a thread's round trip is worth."""
 
 
+HELD_FACTOR = 4
+HELD_SPARE = 100_000
+"""Pins come and go, and records may be on their way: guesses."""
+
+
 class SharedRecords:
     """Merges, stores and signs records.
 
@@ -72,6 +77,11 @@ class SharedRecords:
                 merged = self.counting.merge(signed, now_ms)
                 self._saw(merged, signed)
         self._on_change(self.counting.due(now_ms))
+
+    @property
+    def most_held(self) -> int:
+        """Roots that one peer can hold, by what is wanted: nobody's memory is for a liar to fill."""
+        return HELD_FACTOR * self.counting.root_count + HELD_SPARE
 
     async def accept(self, raws: Sequence[bytes], *, relay: bool = True) -> int:
         """Take in others' records: check, merge, store, then act on them and pass on what is new.

@@ -1,6 +1,6 @@
 """A swarm's members in this process: an honest one made of the real parts, and hosts that may say anything as members."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -82,12 +82,14 @@ class Honest(Fellow):
 
 
 @asynccontextmanager
-async def honest(founded: Founded, key: KeyPair, folder: Path) -> AsyncIterator[Honest]:
-    """An honest member, running, its comeback aside."""
+async def honest(
+    founded: Founded, key: KeyPair, folder: Path, *, records: Sequence[Signed[Record]] | None = None
+) -> AsyncIterator[Honest]:
+    """An honest member, running, its comeback aside; it knows `records`, or all of the swarm's."""
     store = Store.open(folder)
     try:
         peer = Honest(founded, key, store)
-        await peer.records.accept([signed.raw for signed in founded.records])
+        await peer.records.accept([signed.raw for signed in (founded.records if records is None else records)])
         peer.knowledge.standings_changed()
         async with trio.open_nursery() as nursery:
             await nursery.start(peer.host.run, [LOOPBACK])

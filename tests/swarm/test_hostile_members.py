@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from node.swarm.catching_up import HELD_SPARE
 from node.swarm.names import SYNC, beat_topic, holdings_topic, pins_topic
+from node.swarm.records import HELD_SPARE
 from protocol import messages as m
 from protocol.beat import Beat, sign_beat
 from protocol.holdings import ElementSet
