@@ -85,7 +85,7 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         StoreError: the disk refuses.
     """
     config = effective.config
-    key, swarm_id = await _identified(config, store)
+    key, swarm_id, swarm = await _identified(config, store)
     hooks = Hooks()
     records = await _records(store, key, config.data_dir, swarm_id, hooks)
     knowledge = _knowledge(effective, store, key, records, Events(), hooks)
@@ -117,7 +117,6 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     controller = Controller(beliefs, executor)
     receipts = Receipts(rpc, knowledge, key, store_id=store.store_id, owners_of=controller.owners_of)
     answer_replica_calls(rpc, releasing, receipts)
-    swarm = swarm_hash(swarm_id)
     Admitting(rpc, records, swarm, addrs_of=contacts.addrs_of)
     lookup = Lookup(records.counting)
     Answering(
@@ -147,13 +146,13 @@ def _gateway(config: Config) -> GatewayProcess | None:
     return GatewayProcess(config.data_dir, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
-async def _identified(config: Config, store: Store) -> tuple[KeyPair, str]:
+async def _identified(config: Config, store: Store) -> tuple[KeyPair, str, bytes]:
     """Who this peer is, and of which swarm."""
     key = read_key(config.data_dir, IDENTITY)
     swarm_id = None if key is None else await trio.to_thread.run_sync(swarm_of, store, key.peer_id)
     if key is None or swarm_id is None:
         raise Failed(f"{config.data_dir}: damaged: no identity or no swarm in it", hint="restore it from a backup")
-    return key, swarm_id
+    return key, swarm_id, swarm_hash(swarm_id)
 
 
 def _acting(
