@@ -24,7 +24,8 @@ def holders(peer: Peer, root: str) -> set[str]:
 
 def seen_alive_and_active(by: Peer, peer: Peer) -> bool:
     return any(
-        row["peer_id"] == peer.peer_id and (row["sees"], row["state"]) == ("alive", "active") for row in by.rows("peers")
+        row["peer_id"] == peer.peer_id and (row["sees"], row["state"]) == ("alive", "active")
+        for row in by.rows("peers")
     )
 
 
@@ -33,7 +34,7 @@ def test_a_block_gone_bad_is_retracted_and_made_good(peers: list[Peer], tmp_path
     [picture] = make_pictures(1, tmp_path, seed=61)
     [row] = ada.rows("add", "--replicas", "3:3", "--wait", "3", str(picture))
     wait_until_settled(peers, 1, timeout_s=60)
-    [file] = [path for path in bob.data_dir.glob("blocks/??/*.data")][:1]
+    file = next(bob.data_dir.glob("blocks/??/*.data"))
     good = file.read_bytes()
     file.write_bytes(b"rotten" + good[6:])
     assert read_back(bob, row["root"], tmp_path) == picture.read_bytes()  # from the others, if it must be
@@ -49,7 +50,9 @@ def test_a_member_whose_catalogue_was_deleted_recovers_from_its_files_and_its_fe
     pictures = make_pictures(4, tmp_path / "in", seed=62)
     rows = ada.rows("add", "--replicas", "3:3", "--wait", "3", *map(str, pictures))
     wait_until_settled(peers, 4, timeout_s=60)
-    bob.listen = bob.addrs[0].partition("/p2p/")[0]  # where the others will look: their addresses went with the catalogue
+    bob.listen = bob.addrs[0].partition("/p2p/")[
+        0
+    ]  # where the others will look: their addresses went with the catalogue
     assert bob.stop() == 0
     for path in bob.data_dir.glob("catalogue.db*"):
         path.unlink()
