@@ -1,6 +1,7 @@
 """Build the planner's view from what this peer knows: the only place where beliefs become a `SwarmView`."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 import trio
 
@@ -13,6 +14,30 @@ from protocol.membership import Peer
 UNKNOWN_CHARTER_COUNTS = ("ipfs",)
 
 
+class Doubts(Protocol):
+    """What audits have taught this peer about others' copies. Whoever changes an answer has the root replanned."""
+
+    def unproven(self, root: bytes, kind: str) -> frozenset[str]:
+        """Holders whose copy counts, but not for releases of this peer."""
+        ...
+
+    def absent(self, root: bytes, kind: str) -> frozenset[str]:
+        """Holders whose copy counts as none until it is proven; they still serve as sources."""
+        ...
+
+
+class NoDoubts:
+    """Takes everybody at their word."""
+
+    def unproven(self, root: bytes, kind: str) -> frozenset[str]:
+        """See `Doubts`."""
+        return frozenset()
+
+    def absent(self, root: bytes, kind: str) -> frozenset[str]:
+        """See `Doubts`."""
+        return frozenset()
+
+
 class Beliefs:
     """Makes views.
 
@@ -21,6 +46,8 @@ class Beliefs:
         linked: members that this peer has a connection to.
         zone: of this peer.
         blocked: why nothing may be planned, or None.
+        doubts: of others' copies.
+        mass_loss: whether the storm guard is on (DESIGN §7, invariant 7); whoever changes the answer has all replanned.
     """
 
     def __init__(
@@ -31,6 +58,8 @@ class Beliefs:
         linked: Callable[[], frozenset[str]],
         zone: str,
         blocked: Callable[[], str | None],
+        doubts: Doubts | None = None,
+        mass_loss: Callable[[], bool] = lambda: False,
     ) -> None:
         self._knowledge = knowledge
         self._records = knowledge.records.counting
@@ -38,6 +67,8 @@ class Beliefs:
         self._linked = linked
         self._zone = zone
         self._blocked = blocked
+        self._doubts: Doubts = doubts or NoDoubts()
+        self._mass_loss = mass_loss
         self._ever_held: set[bytes] = set()
 
     def view(self, keys: Iterable[RootKey] | None = None) -> SwarmView:
@@ -47,7 +78,7 @@ class Beliefs:
             me=self._knowledge.me,
             peers=self._peers(),
             roots={key: self._root(key) for key in roots},
-            mass_loss=False,
+            mass_loss=self._mass_loss(),
             planning_blocked=self._blocked(),
         )
 
@@ -78,6 +109,7 @@ class Beliefs:
         holders = self._knowledge.holders(key.root, key.kind)
         if holders:
             self._ever_held.add(key.root)
+        absent = holders & self._doubts.absent(key.root, key.kind) - {self._knowledge.me}
         sizes = [pin.record.size_bytes or 0 for pin in self._records.live_pins(key.root)]
         return RootView(
             root=key.root,
@@ -85,9 +117,15 @@ class Beliefs:
             min=wanted.min if here and wanted else 0,
             max=wanted.max if here and wanted else 0,
             size_bytes=max(sizes, default=0),
-            holders=holders,
+            holders=holders - absent,
+            elsewhere=absent | self._on_other_kinds(key),
+            unproven=self._doubts.unproven(key.root, key.kind),
             ever_held=key.root in self._ever_held,
         )
+
+    def _on_other_kinds(self, key: RootKey) -> frozenset[str]:
+        kinds = self._knowledge.book.kinds(key.root) - {key.kind}
+        return frozenset[str]().union(*(self._knowledge.holders(key.root, kind) for kind in kinds))
 
     def _peers(self) -> dict[str, PeerView]:
         now_s = trio.current_time()
