@@ -23,6 +23,8 @@ from node.replication.receipts import Receipts
 from node.replication.recovering import Recovering
 from node.replication.releasing import Releasing
 from node.replication.retracting import Retracting
+from node.replication.storm_watch import StormWatch
+from node.replication.throttle import Throttle
 from node.replication.work import Work
 from node.running import Daemon, Inner
 from node.self_description import SelfDescription
@@ -90,7 +92,7 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     records = await _records(store, key, config.data_dir, swarm_id, hooks)
     knowledge = _knowledge(effective, store, key, records, Events(), hooks)
     about = SelfDescription(store, config)
-    host, gossip, rpc, bitswap = _network(key, store, records, hooks)
+    host, gossip, rpc, bitswap = _network(config, key, store, records, hooks)
     contacts = Contacts(host, store, knowledge)
     comeback = Comeback(
         rpc, store, knowledge, reachable=contacts.linked,
@@ -110,10 +112,16 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     recovering = Recovering(store, knowledge, catching_up, on_over=lambda: hooks.replan(None))
     sources = Sources(host, knowledge, about)
     reading = Reading(store, bitswap, sources.for_reading)
-    releasing, executor = _acting(store, knowledge, rpc, bitswap, sources, about, recovering, hooks)
     beliefs = Beliefs(
-        knowledge, describe=about.describe, linked=contacts.linked, zone=config.zone, blocked=lambda: daemon.blocked()
+        knowledge, describe=about.describe, linked=contacts.linked, zone=config.zone, blocked=lambda: daemon.blocked(),
+        mass_loss=lambda: storm.mass_loss(),
+    )  # fmt: skip
+    storm = StormWatch(
+        store, knowledge.events, peers=lambda: beliefs.view(()).peers.values(), on_change=lambda: hooks.replan(None)
     )
+    about.repair_now_ms = lambda: storm.repair_now_ms(wall_ms())
+    throttle = Throttle(lambda: storm.bytes_per_s(config.repair_bytes_per_s))
+    releasing, executor = _acting(store, knowledge, rpc, bitswap, sources, about, recovering, throttle, hooks)
     controller = Controller(beliefs, executor)
     receipts = Receipts(rpc, knowledge, key, store_id=store.store_id, owners_of=controller.owners_of)
     answer_replica_calls(rpc, releasing, receipts)
@@ -128,7 +136,7 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         settings=effective, key=key, swarm=swarm, swarm_id=swarm_id, capacity_bytes=about.capacity_bytes,
         started_s=trio.current_time(), store=store, events=knowledge.events, records=records, knowledge=knowledge,
         lookup=lookup, host=host, bitswap=bitswap, gossip=gossip, speaking=speaking, executor=executor,
-        controller=controller, receipts=receipts, reading=reading, intake=intake, gateway=_gateway(config),
+        controller=controller, receipts=receipts, storm=storm, reading=reading, intake=intake, gateway=_gateway(config),
     )  # fmt: skip
     inner = Inner(
         contacts=contacts, listening=listening, catching_up=catching_up, comeback=comeback, releasing=releasing,
@@ -163,6 +171,7 @@ def _acting(
     sources: Sources,
     about: SelfDescription,
     recovering: Recovering,
+    throttle: Throttle,
     hooks: Hooks,
 ) -> tuple[Releasing, Executor]:
     """Those who carry out plans."""
@@ -171,7 +180,8 @@ def _acting(
         blocked=recovering.reason, on_release=lambda holding: knowledge.holding_changed(holding, False),
     )  # fmt: skip
     executor = Executor(
-        store, bitswap, releasing, Work(), knowledge.events, sources_of=sources.for_fetch, limit_of=sources.limit_of,
+        store, bitswap, releasing, Work(), knowledge.events, throttle, sources_of=sources.for_fetch,
+        connected=sources.connected, limit_of=sources.limit_of,
         on_holding=knowledge.holding_changed, on_retry=lambda root: hooks.replan([root]),
         on_refusal=about.disk_refused,
     )  # fmt: skip
@@ -215,7 +225,9 @@ def _knowledge(
     return Knowledge(key, records, membership, own, events, replan=lambda roots: hooks.replan(roots))
 
 
-def _network(key: KeyPair, store: Store, records: SharedRecords, hooks: Hooks) -> tuple[Host, Gossip, Rpc, Bitswap]:
+def _network(
+    config: Config, key: KeyPair, store: Store, records: SharedRecords, hooks: Hooks
+) -> tuple[Host, Gossip, Rpc, Bitswap]:
     counting = records.counting
 
     def strangers_may() -> frozenset[str]:
@@ -246,8 +258,9 @@ def _network(key: KeyPair, store: Store, records: SharedRecords, hooks: Hooks) -
 
     host = Host(key.seed, is_member=counting.is_member, strangers_may=strangers_may)
     bitswap = Bitswap(
-        host, get_block=get_block, block_size=block_size, may_serve=may_serve, is_member=counting.is_member
-    )
+        host, get_block=get_block, block_size=block_size, may_serve=may_serve, is_member=counting.is_member,
+        strangers_bytes_per_s=config.strangers_bytes_per_s,
+    )  # fmt: skip
     return host, Gossip(host), Rpc(host), bitswap
 
 

@@ -20,6 +20,8 @@ DEFAULT_GATEWAY = "127.0.0.1:8480"
 MAX_NAME_CHARS = 64
 """Names and zones travel in every heartbeat; DESIGN bounds every size, this bound is a guess."""
 BACKENDS = frozenset({"ipfs", "kubo", "s3", "local"})
+LEAST_BANDWIDTH_BYTES = 64 << 10
+"""A cap below this would let a root of a few megabytes run into the time-outs of those who wait for it. Guess."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,8 @@ class Config:
         gateway: host and port of the HTTP gateway, None for off.
         allow_backends: kinds that flows may use here; None: all.
         suspect_after_s, repair_after_s: silence that makes a peer suspect, down (DESIGN §5, §7).
+        repair_bytes_per_s: what all fetches of this peer may take together; None: no cap.
+        strangers_bytes_per_s: what peers that are no members may take together over Bitswap; None: no cap.
     """
 
     data_dir: Path
@@ -44,6 +48,8 @@ class Config:
     log_format: str
     suspect_after_s: float
     repair_after_s: float
+    repair_bytes_per_s: int | None
+    strangers_bytes_per_s: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,8 @@ class FileSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omi
     log_format: str | None = None
     suspect_after: str | int | float | None = None
     repair_after: str | int | float | None = None
+    repair_bandwidth: str | int | None = None
+    strangers_bandwidth: str | int | None = None
 
 
 def parse_label(text: str) -> str:
@@ -127,6 +135,16 @@ def _duration(value: str | float) -> float:
     return seconds
 
 
+def _bandwidth(value: str | int) -> int | None:
+    """Bytes a second, written as a size such as `20MiB`."""
+    if value == "off":
+        return None
+    size_bytes = parse_size(str(value))
+    if size_bytes < LEAST_BANDWIDTH_BYTES:
+        raise Usage("expected at least 64KiB (a second), or off")
+    return size_bytes
+
+
 PARSERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "name": (parse_label, ""),
     "zone": (parse_label, ""),
@@ -138,11 +156,19 @@ PARSERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "log_format": (_one_of("auto", "json", "console"), "auto"),
     "suspect_after": (_duration, "15s"),
     "repair_after": (_duration, "5m"),
+    "repair_bandwidth": (_bandwidth, "off"),
+    "strangers_bandwidth": (_bandwidth, "256MiB"),
 }
 """Setting → how it is read, and its default as a person would write it. Durations: DESIGN §7."""
 
 LISTS = frozenset({"listen", "allow_backends"})
-FIELDS = {"capacity": "capacity_bytes", "suspect_after": "suspect_after_s", "repair_after": "repair_after_s"}
+FIELDS = {
+    "capacity": "capacity_bytes",
+    "suspect_after": "suspect_after_s",
+    "repair_after": "repair_after_s",
+    "repair_bandwidth": "repair_bytes_per_s",
+    "strangers_bandwidth": "strangers_bytes_per_s",
+}
 
 
 def load(data_dir: Path, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Effective:

@@ -11,6 +11,7 @@ from node.reading import Reading
 from node.replication.controller import Controller
 from node.replication.executor import Executor
 from node.replication.receipts import Receipts
+from node.replication.storm_watch import StormWatch
 from node.swarm.knowledge import Knowledge
 from node.swarm.records import SharedRecords
 from node.swarm.speaking import Speaking
@@ -50,6 +51,7 @@ class Parts:
     executor: Executor
     controller: Controller
     receipts: Receipts
+    storm: StormWatch
     reading: Reading
     intake: Intake
     gateway: GatewayProcess | None

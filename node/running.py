@@ -174,6 +174,7 @@ class Daemon:
 
     def _heard(self, signed: SignedBeat) -> None:
         self._contacts.heard(signed)
+        self.parts.storm.hear(signed.beat, wall_ms())
         ours = self.parts.records.counting.digest
         self._catching_up.trigger.on_beat(signed.sender, signed.beat.records_digest, ours, trio.current_time())
 
@@ -190,6 +191,8 @@ class Daemon:
         if self._was_blocked and not blocked:
             self.parts.controller.replan(None)
         self._was_blocked = blocked
+        if not blocked:
+            self.parts.storm.look(wall_ms())
         self._inner.about.crowded_out = self.parts.controller.last_plan.crowded_out
         return TICK_S
 
@@ -209,6 +212,7 @@ class Daemon:
 
     async def _save_what_was_heard(self) -> None:
         await self._contacts.save()
+        await self.parts.storm.save()
         orders = dict(self.parts.knowledge.membership.orders())
         await trio.to_thread.run_sync(save_heard, self.parts.store, orders)
 

@@ -4,6 +4,7 @@ import logging
 import math
 import shutil
 import time
+from collections.abc import Callable
 
 from node.config import Config
 from node.replication.view import says_full
@@ -25,6 +26,7 @@ class SelfDescription:
     Attributes:
         capacity_bytes: what it offers: the operator's word, else what the disk has and what is stored already.
         crowded_out: the last plan had a root for this peer that does not fit.
+        repair_now_ms: when its operator last said `repair --now`, if that is less than a day ago.
     """
 
     def __init__(self, store: Store, config: Config) -> None:
@@ -32,6 +34,7 @@ class SelfDescription:
         self._data_dir = config.data_dir
         self.capacity_bytes = config.capacity_bytes or store.used_bytes() + self.disk_free_bytes()
         self.crowded_out = False
+        self.repair_now_ms: Callable[[], int | None] = lambda: None
         self._full = False
         self._used_bytes = store.used_bytes()
         self._refused_until_s = -math.inf
@@ -76,4 +79,5 @@ class SelfDescription:
             capacity_bytes=self.capacity_bytes,
             used_bytes=used_bytes,
             backends=(BackendReport(kind=KIND, store_id=self._store.store_id, full=full),),
+            repair_now_ms=self.repair_now_ms(),
         )

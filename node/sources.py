@@ -29,21 +29,28 @@ class Sources:
         self._knowledge = knowledge
         self._about = about
 
-    async def for_fetch(self, fetch: Fetch) -> list[str]:
+    def connected(self) -> set[str]:
+        """Peers that there is a connection to."""
+        return self._host.connected()
+
+    async def for_fetch(self, fetch: Fetch, failures: int) -> list[str]:
         """Whom to fetch from: the plan's sources that are connected, else whoever the pins name or is around.
 
         A member may have the blocks without holding the root: as part of another, such as an image's original.
+
+        Args:
+            failures: tries in a row that failed; after one, those who say that they hold it are not all who is asked.
         """
         connected = self._host.connected()
         known = [peer for peer in fetch.sources if peer in connected]
-        if known:
+        if known and not failures:
             return known
         named = await self._dial_named(fetch.root)
         is_member = self._knowledge.records.counting.is_member
         around = self._host.connected()
         members = [peer for peer in around if is_member(peer)][:MAX_MEMBERS]
         strangers = [peer for peer in around if not is_member(peer)][:MAX_SOUGHT]
-        return list(dict.fromkeys([*named, *members, *strangers]))
+        return list(dict.fromkeys([*known, *named, *members, *strangers]))
 
     async def _dial_named(self, root: bytes) -> list[str]:
         """Connect to the addresses that the root's pins name."""

@@ -88,6 +88,7 @@ class Beat:
         records_digest: of the records that count for it.
         holdings: None while it is recovering.
         version: of the program.
+        repair_now_ms: when its operator last said `repair --now`, by its own clock, for a day after.
     """
 
     KIND: ClassVar[str] = "beat"
@@ -107,6 +108,7 @@ class Beat:
     records_digest: bytes
     holdings: HoldingsSummary | None = None
     version: str
+    repair_now_ms: int | None = None
 
     @property
     def order(self) -> tuple[int, int]:
@@ -129,6 +131,7 @@ class Beat:
             records_digest=self.records_digest,
             holdings=None if self.holdings is None else self.holdings.to_body(),
             version=self.version,
+            repair_now_ms=self.repair_now_ms,
         )
 
     @classmethod
@@ -155,6 +158,7 @@ class Beat:
             records_digest=fields.binary("records_digest", DIGEST_BYTES, DIGEST_BYTES),
             holdings=None if holdings is None else HoldingsSummary.from_fields(holdings),
             version=fields.text("version", 64),
+            repair_now_ms=fields.time_ms_or_none("repair_now_ms"),
         )
 
 

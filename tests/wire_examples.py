@@ -111,6 +111,7 @@ BEAT = m.Beat(
     records_digest=DIGEST,
     holdings=SUMMARY,
     version="0.1.0",
+    repair_now_ms=1_799_999_000_000,
 )
 DELTA = m.HoldingsDelta(after=SUMMARY, changes=(m.Change(ROOT, "ipfs", True), m.Change(OTHER_ROOT, "s3", False)))
 LEASE = Lease(

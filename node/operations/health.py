@@ -100,6 +100,8 @@ class Health:
         lost = parts.controller.standings["lost"]
         if lost:
             yield Alert(check="lost", detail=f"no live peer holds a copy of {lost} roots")
+        if parts.storm.mass_loss():
+            yield Alert(check="mass loss", detail=parts.storm.describe())
         if self._records.forked:
             yield Alert(check="charter fork", detail="two charters stand; a steward must sign one that names both")
         clock = parts.knowledge.membership.clock()

@@ -5,7 +5,8 @@ Every fetched block is hashed before it is written, and fsynced before the root 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 import trio
 
@@ -13,8 +14,9 @@ from node.events import Events
 from node.replication.fetching import Fetching
 from node.replication.planner import Fetch, Plan, Release
 from node.replication.releasing import Releasing
+from node.replication.throttle import Throttle
 from node.replication.view import RootKey
-from node.replication.work import Work
+from node.replication.work import Running, Work
 from protocol.errors import ProtocolError
 from protocol.net.bitswap import Bitswap
 from protocol.net.errors import NetError
@@ -28,7 +30,7 @@ FETCHES_AT_ONCE = 12
 """Small roots wait mostly for round trips and fsyncs, which overlap; the window of Bitswap bounds the bytes. Guess."""
 RELEASES_AT_ONCE = 8
 
-SourcesOf = Callable[[Fetch], Awaitable[Sequence[str]]]
+SourcesOf = Callable[[Fetch, int], Awaitable[Sequence[str]]]
 LimitOf = Callable[[bytes], int]
 
 
@@ -36,7 +38,8 @@ class Executor:
     """Runs fetches and releases.
 
     Args:
-        sources_of: connected peers to fetch from, best first; the plan's, or for a sought root whoever may have it.
+        sources_of: connected peers to fetch from, best first, after so many failures: the plan's, or whoever may have it.
+        connected: peers that there is a connection to.
         limit_of: bytes a root may have, from its flows and this peer's room.
         on_holding: called when a root was taken, after that is durable.
         on_retry: called when a try has ended, well or not.
@@ -50,8 +53,10 @@ class Executor:
         releasing: Releasing,
         work: Work,
         events: Events,
+        throttle: Throttle,
         *,
         sources_of: SourcesOf,
+        connected: Callable[[], AbstractSet[str]],
         limit_of: LimitOf,
         on_holding: Callable[[Holding, bool], None],
         on_retry: Callable[[bytes], None],
@@ -62,13 +67,13 @@ class Executor:
         self._releasing = releasing
         self.work = work
         self._events = events
+        self._throttle = throttle
         self._sources_of = sources_of
+        self._connected = connected
         self._limit_of = limit_of
         self._on_holding = on_holding
         self._on_retry = on_retry
         self._on_refusal = on_refusal
-        self._fetch_slots = trio.CapacityLimiter(FETCHES_AT_ONCE)
-        self._release_slots = trio.CapacityLimiter(RELEASES_AT_ONCE)
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -77,40 +82,58 @@ class Executor:
             task_status.started()
             await trio.sleep_forever()
 
-    def follow(self, plan: Plan, planned: frozenset[RootKey]) -> None:
-        """Start what is new in a plan of the roots `planned`, and cancel fetches that it no longer wants."""
-        assert self._nursery is not None
+    def follow(self, plan: Plan, planned: AbstractSet[RootKey]) -> None:
+        """Take over a plan of the roots `planned`: what is new waits for a slot, what is no longer wanted ends."""
+        acting = {RootKey(action.root, action.kind): action for action in plan.actions}
+        self._end_what_is_not_wanted(acting, planned)
         now_s = trio.current_time()
-        wanted = {RootKey(action.root, action.kind) for action in plan.actions if isinstance(action, Fetch)}
-        for key in planned - wanted:
-            if scope := self.work.fetching.get(key):
-                scope.cancel()
-        acting = {RootKey(action.root, action.kind) for action in plan.actions}
-        for key in planned - acting:
-            self.work.failed.pop(key, None)
-        for action in plan.actions:
-            key = RootKey(action.root, action.kind)
-            known = isinstance(action, Fetch) and bool(action.sources)
-            if not self.work.may_try(key, now_s, sources=known):
-                continue
-            if isinstance(action, Fetch):
-                self.work.fetching[key] = trio.CancelScope()
-                self._nursery.start_soon(self._fetch, action, key)
-            else:
-                self.work.releasing.add(key)
-                self._nursery.start_soon(self._release, action, key)
+        for place, (key, action) in enumerate(acting.items()):
+            if isinstance(action, Release):
+                if self.work.may_try(key, now_s):
+                    self.work.releases.put(key, action, (0, place, key.root))
+            elif running := self.work.fetching.get(key):
+                self._offer(running, action)
+            elif self.work.may_try(key, now_s, sources=bool(action.sources)):
+                self.work.fetches.put(key, action, (int(action.urgency), action.copies, key.root))
+        self._start_what_may()
+
+    def _end_what_is_not_wanted(self, acting: dict[RootKey, Fetch | Release], planned: AbstractSet[RootKey]) -> None:
+        work = self.work
+        for key in _both(work.keys(), planned):
+            action = acting.get(key)
+            if not isinstance(action, Fetch):
+                work.fetches.discard(key)
+                if running := work.fetching.get(key):
+                    running.scope.cancel()
+            if not isinstance(action, Release):
+                work.releases.discard(key)
+            if action is None:
+                work.failed.pop(key, None)
+
+    def _offer(self, running: Running, fetch: Fetch) -> None:
+        """A fetch under way is planned again: holders that have come meanwhile serve it, too."""
+        if running.fetching is not None:
+            connected = self._connected()
+            running.fetching.offer(peer for peer in fetch.sources if peer in connected)
+
+    def _start_what_may(self) -> None:
+        """Fill the free slots, most urgent first."""
+        assert self._nursery is not None
+        work = self.work
+        while len(work.fetching) < FETCHES_AT_ONCE and (fetch := work.fetches.pop()) is not None:
+            key, action = fetch
+            work.fetching[key] = Running(action)
+            self._nursery.start_soon(self._fetch, action, key)
+        while len(work.releasing) < RELEASES_AT_ONCE and (release := work.releases.pop()) is not None:
+            work.releasing.add(release[0])
+            self._nursery.start_soon(self._release, release[1], release[0])
 
     async def _fetch(self, fetch: Fetch, key: RootKey) -> None:
-        scope = self.work.fetching[key]
-        self.work.queued_count += 1
-        waiting = True
+        running = self.work.fetching[key]
         try:
-            with scope:
-                async with self._fetch_slots:
-                    self.work.queued_count -= 1
-                    waiting = False
-                    await self._fetch_now(fetch, key)
-            if scope.cancelled_caught:
+            with running.scope:
+                await self._fetch_now(running, key)
+            if running.scope.cancelled_caught:
                 log.info("fetch of %s cancelled: it is no longer needed here", cid_text(fetch.root))
         except (NetError, StoreError, ProtocolError, OSError) as error:
             if isinstance(error, StoreFull | DiskFailed):
@@ -119,21 +142,24 @@ class Executor:
             self._events.tell("fetch_failed", root=cid_text(fetch.root), detail=str(error))
             log.info("fetch of %s failed: %s; next try in %.0f s", cid_text(fetch.root), error, wait_s)
         finally:
-            self.work.queued_count -= waiting
             del self.work.fetching[key]
             self._on_retry(key.root)
+        self._start_what_may()
 
-    async def _fetch_now(self, fetch: Fetch, key: RootKey) -> None:
-        fetching = Fetching(self._store, fetch.root, fetch.kind, self._limit_of(fetch.root))
-        holding = await fetching.run(self._bitswap, await self._sources_of(fetch))
+    async def _fetch_now(self, running: Running, key: RootKey) -> None:
+        fetch = running.fetch
+        sources = await self._sources_of(fetch, self.work.failures(key))
+        fetching = Fetching(self._store, fetch.root, fetch.kind, self._limit_of(fetch.root), self._throttle)
+        running.fetching = fetching
+        holding = await fetching.run(self._bitswap, sources)
         self.work.done(key)
+        self.work.fetched_bytes += fetching.received_bytes
         self._on_holding(holding, True)
         self._events.tell("fetched", root=cid_text(fetch.root), detail=fetch.reason)
 
     async def _release(self, release: Release, key: RootKey) -> None:
         try:
-            async with self._release_slots:
-                refusal = await self._releasing.release(release)
+            refusal = await self._releasing.release(release)
             if refusal is None:
                 self.work.done(key)
                 self._events.tell("released", root=cid_text(release.root), detail=release.reason)
@@ -146,3 +172,10 @@ class Executor:
         finally:
             self.work.releasing.discard(key)
             self._on_retry(key.root)
+        self._start_what_may()
+
+
+def _both(few: AbstractSet[RootKey], many: AbstractSet[RootKey]) -> Iterable[RootKey]:
+    """What both sets have: a plan may be of every root there is, or of one."""
+    small, large = (few, many) if len(few) < len(many) else (many, few)
+    return [key for key in small if key in large]

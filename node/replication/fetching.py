@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import trio
 
+from node.replication.throttle import Throttle
 from protocol.net.bitswap import Bitswap, Session
 from protocol.net.errors import NetError
 from store.cid import inline_block
@@ -25,18 +26,31 @@ Block = tuple[bytes, bytes]
 
 
 class Fetching:
-    """One fetch of one root. `received_bytes` and `bytes_here` grow while it runs."""
+    """One fetch of one root.
 
-    def __init__(self, store: Store, root: bytes, kind: str, limit_bytes: int) -> None:
+    Args:
+        limit_bytes: the root may not be larger.
+        throttle: shared by all fetches of this peer.
+
+    Attributes:
+        size_bytes: of the blocks that are here or have come; grows while it runs.
+        received_bytes: of those that have come.
+    """
+
+    def __init__(self, store: Store, root: bytes, kind: str, limit_bytes: int, throttle: Throttle) -> None:
         self._store = store
         self._root = root
         self._kind = kind
         self._limit_bytes = limit_bytes
+        self._throttle = throttle
+        self._session: Session | None = None
+        self._offered: set[str] = set()
         self._owner = Owner("fetch", root)
         self._sizes: dict[bytes, int] = {}
         self._batch: list[Block] = []
         self._batch_bytes = 0
         self.size_bytes = 0
+        self.received_bytes = 0
 
     async def run(self, bitswap: Bitswap, sources: Sequence[str]) -> Holding:
         """Fetch, verify, fsync and take hold.
@@ -45,10 +59,13 @@ class Fetching:
             BlocksUnavailable: no source has what is missing; what came is kept for the next try.
             StoreError: a block is malformed, the root exceeds its limit, or the disk refuses.
         """
+        self._offered.update(sources)
         try:
-            async with bitswap.session(sources) as session:
+            async with bitswap.session(sources, window_bytes=self._throttle.window_bytes) as session:
+                self._session = session
                 await self._want(session, [self._root])
                 async for cid, block in session:
+                    await self._throttle.spend(len(block))
                     below = self._take(cid, block)
                     if below:
                         await self._want(session, below)
@@ -57,7 +74,17 @@ class Fetching:
         except NetError:
             await trio.to_thread.run_sync(self._put, self._taken())
             raise
+        finally:
+            self._session = None
         return await trio.to_thread.run_sync(self._finish, self._taken())
+
+    def offer(self, sources: Iterable[str]) -> None:
+        """These connected peers have it as well: ask them too. One that was asked before keeps the chance it had."""
+        if self._session is not None:
+            for peer in sources:
+                if peer not in self._offered:
+                    self._offered.add(peer)
+                    self._session.add_source(peer)
 
     async def _want(self, session: Session, cids: Iterable[bytes]) -> None:
         new = [cid for cid in dict.fromkeys(cids) if cid not in self._sizes]
@@ -75,6 +102,7 @@ class Fetching:
         if cid not in self._sizes:
             self._sizes[cid] = len(block)
             self.size_bytes += len(block)
+            self.received_bytes += len(block)
             if self.size_bytes > self._limit_bytes or len(self._sizes) > MAX_BLOCKS:
                 raise DagTooLarge("bytes of a root", self.size_bytes, self._limit_bytes, self._root)
             self._batch.append((cid, block))

@@ -1,14 +1,17 @@
-"""Work in hand: fetches and releases under way, their failures and when they may be tried again.
+"""Work in hand: fetches and releases that wait or are under way, their failures and when they may be tried again.
 
 The planner says what should be done now; this remembers what is being done, so that a plan made every few moments
 starts nothing twice, and a fetch that fails is tried again ever less often instead of at once.
 """
 
+import heapq
 from dataclasses import dataclass, field
 
 import trio
 
-from node.replication.planner import Fetch
+from node.replication.backlog import Backlog
+from node.replication.fetching import Fetching
+from node.replication.planner import Fetch, Release
 from node.replication.view import RootKey
 
 FIRST_RETRY_S = 2.0
@@ -34,22 +37,50 @@ class Attempt:
 
 
 @dataclass(slots=True)
+class Running:
+    """A fetch under way.
+
+    Attributes:
+        scope: to be cancelled when it is no longer planned.
+        fetching: None until its sources are known.
+    """
+
+    fetch: Fetch
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    fetching: Fetching | None = None
+
+
+@dataclass(slots=True)
 class Work:
     """What this peer is doing about roots.
 
     Attributes:
-        fetching: scopes of the running fetches, to be cancelled when no longer planned.
+        fetches, releases: planned, and waiting for a free slot.
+        fetching: the running fetches.
         releasing: roots with a release round under way.
         failed: roots whose last try failed.
-        done_count, failed_count: since the start.
+        done_count, failed_count, fetched_bytes: since the start.
     """
 
-    fetching: dict[RootKey, trio.CancelScope] = field(default_factory=dict)
+    fetches: Backlog[Fetch] = field(default_factory=Backlog)
+    releases: Backlog[Release] = field(default_factory=Backlog)
+    fetching: dict[RootKey, Running] = field(default_factory=dict)
     releasing: set[RootKey] = field(default_factory=set)
     failed: dict[RootKey, Attempt] = field(default_factory=dict)
-    queued_count: int = 0
     done_count: int = 0
     failed_count: int = 0
+    fetched_bytes: int = 0
+    _due: list[tuple[float, RootKey]] = field(default_factory=list)
+
+    @property
+    def queued_count(self) -> int:
+        """Actions that wait for a free slot."""
+        return len(self.fetches) + len(self.releases)
+
+    def keys(self) -> set[RootKey]:
+        """Every root that something is being done about, or has failed."""
+        waiting = {*self.fetches.keys(), *self.releases.keys()}
+        return waiting | self.fetching.keys() | self.releasing | self.failed.keys()
 
     def may_try(self, key: RootKey, now_s: float, *, sources: bool = False) -> bool:
         """Whether nothing is being done about the root and no back-off holds it; `sources`: somebody has it."""
@@ -60,31 +91,54 @@ class Work:
 
     def fetch_failed(self, fetch: Fetch, reason: str, now_s: float) -> float:
         """Note a failed fetch; the seconds until it may be tried again."""
-        key = RootKey(fetch.root, fetch.kind)
-        failures = self.failed[key].failures + 1 if key in self.failed else 1
         first_s, most_s = (FIRST_RETRY_S, MAX_HELD_RETRY_S) if fetch.sources else (SEEK_RETRY_S, MAX_RETRY_S)
-        wait_s = min(first_s * 2.0 ** min(failures - 1, 20), most_s)
-        self.failed[key] = Attempt(failures, now_s + wait_s, reason, in_vain=not fetch.sources)
+        key = RootKey(fetch.root, fetch.kind)
+        wait_s = min(first_s * 2.0 ** min(self.failures(key), 20), most_s)
+        self._fail(key, now_s + wait_s, reason, in_vain=not fetch.sources)
         self.failed_count += 1
         return wait_s
 
     def release_failed(self, key: RootKey, reason: str, now_s: float) -> None:
         """Note a release that was refused or not answered."""
-        failures = self.failed[key].failures + 1 if key in self.failed else 1
-        self.failed[key] = Attempt(
-            failures, now_s + min(FIRST_RETRY_S * 2.0 ** min(failures, 20), MAX_HELD_RETRY_S), reason
-        )
+        wait_s = min(FIRST_RETRY_S * 2.0 ** min(self.failures(key) + 1, 20), MAX_HELD_RETRY_S)
+        self._fail(key, now_s + wait_s, reason, in_vain=False)
+
+    def failures(self, key: RootKey) -> int:
+        """How many tries in a row have failed."""
+        attempt = self.failed.get(key)
+        return 0 if attempt is None else attempt.failures
+
+    def _fail(self, key: RootKey, due_s: float, reason: str, *, in_vain: bool) -> None:
+        self.failed[key] = Attempt(self.failures(key) + 1, due_s, reason, in_vain=in_vain)
+        heapq.heappush(self._due, (due_s, key))
 
     def done(self, key: RootKey) -> None:
         """The root's fetch or release came out well."""
         self.failed.pop(key, None)
         self.done_count += 1
 
+    def forget_failures(self) -> set[bytes]:
+        """End every back-off, for an operator who does not want to wait; the roots that may be tried now."""
+        roots = {key.root for key in self.failed}
+        self.failed.clear()
+        self._due.clear()
+        return roots
+
     def due_roots(self, now_s: float) -> set[bytes]:
-        """Roots whose back-off is over."""
-        return {key.root for key, attempt in self.failed.items() if attempt.due_s <= now_s and self.may_try(key, now_s)}
+        """Roots whose back-off has ended since the last call."""
+        due: set[bytes] = set()
+        while self._due and self._due[0][0] <= now_s:
+            due_s, key = heapq.heappop(self._due)
+            if self._is_due_then(key, due_s):
+                due.add(key.root)
+        return due
 
     def next_due_s(self, now_s: float) -> float | None:
         """When the next failed root may be tried again."""
-        later = [attempt.due_s for attempt in self.failed.values() if attempt.due_s > now_s]
-        return min(later, default=None)
+        while self._due and not self._is_due_then(self._due[0][1], self._due[0][0]):
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None
+
+    def _is_due_then(self, key: RootKey, due_s: float) -> bool:
+        attempt = self.failed.get(key)
+        return attempt is not None and attempt.due_s == due_s

@@ -41,6 +41,7 @@ class Description:
     used_bytes: int
     backends: tuple[BackendReport, ...]
     away_until_ms: int | None = None
+    repair_now_ms: int | None = None
 
 
 class Speaking:
@@ -126,6 +127,7 @@ class Speaking:
             records_digest=self._knowledge.records.counting.digest,
             holdings=None if recovering else self._knowledge.own.summary(),
             version=self._version,
+            repair_now_ms=about.repair_now_ms,
         )
 
     def _linked(self) -> list[str]:

@@ -1,0 +1,150 @@
+"""The executor over a real store and a real Bitswap: order, sources that come late, fetches that are taken up again."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import libipld
+import pytest
+import trio
+
+from node.events import Events
+from node.replication import executor as module
+from node.replication.executor import Executor
+from node.replication.planner import Fetch, Plan, Urgency
+from node.replication.throttle import Throttle
+from node.replication.view import RootKey
+from node.replication.work import Work
+from store.cid import DAG_CBOR, RAW, cid_of
+from store.store import Holding, Store
+from tests.net.bitswap_net import Peer, PipeNet, pipe_net, until
+
+Dag = tuple[bytes, dict[bytes, bytes]]
+
+
+def dag(name: str, leaves: int = 4, size_bytes: int = 100_000) -> Dag:
+    """A root with leaves: its CID, and all blocks."""
+    blocks = {}
+    for n in range(leaves):
+        content = f"{name} {n} ".encode() * (size_bytes // len(f"{name} {n} "))
+        blocks[cid_of(RAW, content)] = content
+    links = [b"\xd8\x2a\x58" + bytes((len(cid) + 1,)) + b"\0" + cid for cid in blocks]
+    node = bytes((0x80 + len(links),)) + b"".join(links)
+    assert len(libipld.decode_dag_cbor(node)) == leaves
+    root = cid_of(DAG_CBOR, node)
+    return root, {root: node, **blocks}
+
+
+def fetch(root: bytes, *sources: str, urgency: Urgency = Urgency.REPAIR, copies: int = 1) -> Fetch:
+    return Fetch(root=root, kind="ipfs", sources=sources, reason="", urgency=urgency, copies=copies, size_bytes=0)
+
+
+class Silent(Peer):
+    """It says that it has every block, and never sends those that it lacks."""
+
+    async def get_block(self, cid: bytes) -> bytes | None:
+        self.loads_count += 1
+        if cid not in self.blocks:
+            await trio.sleep_forever()
+        return self.blocks[cid]
+
+    def block_size(self, cid: bytes) -> int | None:
+        return 100_000
+
+
+class Rig:
+    """One peer that acts, over a net of others."""
+
+    def __init__(self, net: PipeNet, me: Peer, store: Store) -> None:
+        self.net, self.me, self.store = net, me, store
+        self.held: list[bytes] = []
+        self.asked: list[tuple[bytes, int]] = []
+        self.executor = Executor(
+            store, me.bitswap, SimpleNamespace(), Work(), Events(), Throttle(lambda: None),  # type: ignore[arg-type]
+            sources_of=self._sources_of, connected=me.host.connected, limit_of=lambda _: 1 << 30,
+            on_holding=self._holding, on_retry=lambda _: None, on_refusal=lambda: None,
+        )  # fmt: skip
+
+    async def _sources_of(self, fetch: Fetch, failures: int) -> list[str]:
+        self.asked.append((fetch.root, failures))
+        return [peer for peer in fetch.sources if peer in self.me.host.connected()]
+
+    def _holding(self, holding: Holding, held: bool) -> None:
+        self.held.append(holding.root)
+
+    async def silent_peer(self, blocks: dict[bytes, bytes]) -> Silent:
+        peer = Silent(self.net.host("silent"), blocks)
+        await self.net.nursery.start(peer.bitswap.run)
+        return peer
+
+    def plan(self, *actions: Fetch, planned: tuple[bytes, ...] = ()) -> None:
+        keys = {RootKey(action.root, action.kind) for action in actions} | {RootKey(root, "ipfs") for root in planned}
+        self.executor.follow(Plan(actions=actions), keys)
+
+
+@asynccontextmanager
+async def rig(folder: Path) -> AsyncIterator[Rig]:
+    async with pipe_net() as net:
+        store = Store.open(folder)
+        try:
+            made = Rig(net, await net.peer("me"), store)
+            await net.nursery.start(made.executor.run)
+            yield made
+        finally:
+            store.close()
+
+
+async def test_what_is_most_urgent_overtakes_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FETCHES_AT_ONCE", 1)
+    dags = [dag(f"root {n}") for n in range(6)]
+    async with rig(tmp_path / "me") as r:
+        await r.net.peer("a", {cid: block for _, blocks in dags for cid, block in blocks.items()})
+        roots = [root for root, _ in dags]
+        r.plan(*(fetch(root, "a", urgency=Urgency.TOP_UP, copies=2) for root in roots[:4]))
+        r.plan(fetch(roots[4], "a", copies=1), fetch(roots[5], "a", copies=0))
+        await until(lambda: len(r.held) == 6)
+        first = r.held.index(roots[5])
+        assert first <= 1, "one was running already"
+        assert r.held[first + 1] == roots[4]
+        assert not r.executor.work.keys()
+
+
+async def test_what_is_no_longer_planned_ends_whether_it_waits_or_runs(tmp_path: Path) -> None:
+    root, blocks = dag("root")
+    async with rig(tmp_path / "me") as r:
+        await r.silent_peer({root: blocks[root]})
+        r.plan(fetch(root, "silent"))
+        await until(lambda: r.store.fetches() or r.executor.work.fetching)
+        r.plan(planned=(root,))
+        await until(lambda: not r.executor.work.keys())
+        assert not r.held
+
+
+async def test_a_holder_that_comes_late_completes_a_fetch_whose_source_stalls(tmp_path: Path) -> None:
+    root, blocks = dag("root")
+    async with rig(tmp_path / "me") as r:
+        silent = await r.silent_peer({root: blocks[root]})
+        r.plan(fetch(root, "silent"))
+        await until(lambda: silent.loads_count > 1)
+        await r.net.peer("late", dict(blocks))
+        r.plan(fetch(root, "late", "silent"))
+        await until(lambda: r.held == [root])
+        assert r.asked == [(root, 0)], "the running fetch took the new source in"
+
+
+async def test_a_fetch_is_taken_up_where_it_ended_and_a_failed_source_is_not_all_that_is_asked(tmp_path: Path) -> None:
+    root, blocks = dag("root", leaves=8)
+    some = dict(list(blocks.items())[:5])
+    async with rig(tmp_path / "me") as r:
+        await r.net.peer("half", some)
+        r.plan(fetch(root, "half"))
+        await until(lambda: r.executor.work.failed)
+        received = r.me.bitswap.counts().received_blocks
+        assert received == len(some)
+        r.executor.work.forget_failures()
+        await r.net.peer("whole", dict(blocks))
+        r.plan(fetch(root, "half", "whole"))
+        await until(lambda: r.held == [root])
+        assert r.me.bitswap.counts().received_blocks == len(blocks), "what had come was not fetched again"
+        assert r.executor.work.fetched_bytes > 0
