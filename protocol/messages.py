@@ -7,6 +7,7 @@ refused.
 from collections.abc import Iterable
 from typing import Protocol, Self, TypeVar
 
+from protocol.audit_messages import AuditAnswer, AuditAsk
 from protocol.beat import BackendReport, Beat, HoldingsSummary, SignedBeat, open_beat, sign_beat
 from protocol.codec import Body, decode, encode
 from protocol.holdings_messages import (
@@ -59,6 +60,8 @@ __all__ = [
     "REPLICA_ASKS",
     "SYNC_ANSWERS",
     "SYNC_ASKS",
+    "AuditAnswer",
+    "AuditAsk",
     "BackendReport",
     "Beat",
     "Change",

@@ -145,6 +145,8 @@ MESSAGES: tuple[m.Message, ...] = (
     m.ReceiptAsk(pin=RAW),
     m.ReceiptAnswer(receipt=RAW),
     m.DoubtNotice(doubt=RAW),
+    m.AuditAsk(nonce=DIGEST, root=ROOT, kind="ipfs", recheck=True),
+    m.AuditAnswer(proof=DIGEST),
     m.SyncCompare(fingerprints=bytes(range(256)) * 32),
     m.SyncBuckets(buckets=b"\x00\x07\xff"),
     m.SyncList(buckets=b"\x07\xff", after=b"p" + bytes(16)),

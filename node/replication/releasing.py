@@ -15,7 +15,7 @@ import trio
 
 from node.events import wall_ms
 from node.replication.planner import Release
-from node.replication.proving import prove
+from node.replication.proving import blocks_of, proofs, prove
 from node.swarm.names import REPLICA
 from node.swarm.records import SharedRecords
 from protocol.errors import Reason
@@ -130,13 +130,13 @@ class Releasing:
             await self._give_back(Cancel(root=root, kind=kind, nonce=nonce, reason="over", give_back=begun.needed))
 
     async def _collect(self, release: Release, nonce: bytes, needed: frozenset[str]) -> str | None:
-        mine = await trio.to_thread.run_sync(self._proof, nonce, release.root, limiter=self._proofs)
+        expected = await trio.to_thread.run_sync(self._expected, nonce, release.root, needed, limiter=self._proofs)
         refusals: list[str] = []
         proceed = False
 
         async def ask(owner: str) -> None:
             nonlocal proceed
-            outcome = await self._ask(release, nonce, owner, mine)
+            outcome = await self._ask(release, nonce, owner, expected[owner])
             if isinstance(outcome, Proceed):
                 proceed = True
             elif isinstance(outcome, Cancel):
@@ -150,7 +150,7 @@ class Releasing:
             return None
         return refusals[0] if refusals else "the round was over before all had answered"
 
-    async def _ask(self, release: Release, nonce: bytes, owner: str, mine: bytes) -> Proceed | Cancel | None:
+    async def _ask(self, release: Release, nonce: bytes, owner: str, expected: bytes) -> Proceed | Cancel | None:
         pins = self._records.counting.live_pins(release.root)
         ask = LeaseAsk(
             nonce=nonce,
@@ -175,7 +175,7 @@ class Releasing:
             return self._leases.refused(nonce, owner, str(error))
         if lease.owner != owner or lease.nonce != nonce:
             return self._leases.refused(nonce, owner, "sent a lease that is not its own")
-        return self._leases.granted(lease, proven=answer.proof == mine, now_ms=self._clock.now_ms())
+        return self._leases.granted(lease, proven=answer.proof == expected, now_ms=self._clock.now_ms())
 
     async def _give_back(self, ended: Cancel) -> None:
         """Tell the owners that their leases are no longer needed; who does not hear it is bound for the full hour."""
@@ -237,8 +237,14 @@ class Releasing:
         return LeaseAnswer(granted=True, lease=sign_lease(lease, self._key), proof=proof)
 
     def _proof(self, nonce: bytes, root: bytes) -> bytes:
-        cids = [visited.cid for visited in walk(root, self._store.get)]
-        return prove(nonce, cids, self._store.get)
+        """The proof, after every block was read: somebody is about to let its own copy go for this one (in a thread)."""
+        for _ in walk(root, self._store.get):
+            pass
+        return prove(nonce, self._key.peer_id, root, self._store.get)
+
+    def _expected(self, nonce: bytes, root: bytes, owners: frozenset[str]) -> dict[str, bytes]:
+        """What each owner has to prove the root with (in a thread)."""
+        return proofs(nonce, sorted(owners), blocks_of(root, self._store.get), self._store.get)
 
     def bound(self, root: bytes, kind: str) -> bool:
         """Whether this peer has promised to keep the root."""

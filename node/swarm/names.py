@@ -4,6 +4,7 @@ JOIN = "/pinakothek/join/1"
 SYNC = "/pinakothek/sync/1"
 QUERY = "/pinakothek/query/1"
 REPLICA = "/pinakothek/replica/1"
+AUDIT = "/pinakothek/audit/1"
 BITSWAP = frozenset({"/ipfs/bitswap/1.2.0", "/ipfs/bitswap/1.1.0"})
 
 
