@@ -16,12 +16,14 @@ from node.keys import IDENTITY, STEWARD, read_key
 from node.lookup import Lookup
 from node.parts import Parts
 from node.reading import Reading
+from node.replication.audited import Audited
+from node.replication.auditing import Auditing
 from node.replication.beliefs import Beliefs
 from node.replication.controller import Controller
 from node.replication.executor import Executor
 from node.replication.receipts import Receipts
 from node.replication.recovering import Recovering
-from node.replication.releasing import Releasing
+from node.replication.releasing import Releasing, SteadyClock
 from node.replication.retracting import Retracting
 from node.replication.storm_watch import StormWatch
 from node.replication.throttle import Throttle
@@ -77,6 +79,7 @@ class Hooks:
         self.step: Callable[[], None] = lambda: None
         self.beat: Callable[[SignedBeat], None] = lambda _: None
         self.invites_open: Callable[[], bool] = lambda: False
+        self.unreadable: Callable[[], None] = lambda: None
 
 
 async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> Daemon:
@@ -112,9 +115,15 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     recovering = Recovering(store, knowledge, catching_up, on_over=lambda: hooks.replan(None))
     sources = Sources(host, knowledge, about)
     reading = Reading(store, bitswap, sources.for_reading)
+    audited = Audited(rpc, store, key.peer_id, holds=knowledge.own.holds, on_unreadable=lambda: hooks.unreadable())
+    auditing = Auditing(
+        rpc, store, knowledge, now_ms=SteadyClock().now_ms, blocked=lambda: daemon.blocked(),
+        owners_of=lambda root, kind: controller.owners_of(root, kind), on_unreadable=lambda: hooks.unreadable(),
+        on_doubted=audited.recheck, on_judged=lambda roots: hooks.replan(roots),
+    )  # fmt: skip
     beliefs = Beliefs(
         knowledge, describe=about.describe, linked=contacts.linked, zone=config.zone, blocked=lambda: daemon.blocked(),
-        mass_loss=lambda: storm.mass_loss(),
+        doubts=auditing, mass_loss=lambda: storm.mass_loss(),
     )  # fmt: skip
     storm = StormWatch(
         store, knowledge.events, peers=lambda: beliefs.view(()).peers.values(), on_change=lambda: hooks.replan(None)
@@ -124,7 +133,7 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     releasing, executor = _acting(store, knowledge, rpc, bitswap, sources, about, recovering, throttle, hooks)
     controller = Controller(beliefs, executor)
     receipts = Receipts(rpc, knowledge, key, store_id=store.store_id, owners_of=controller.owners_of)
-    answer_replica_calls(rpc, releasing, receipts)
+    answer_replica_calls(rpc, releasing, receipts, on_doubt=auditing.heard)
     Admitting(rpc, records, swarm, addrs_of=contacts.addrs_of)
     lookup = Lookup(records.counting)
     Answering(
@@ -136,7 +145,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         settings=effective, key=key, swarm=swarm, swarm_id=swarm_id, capacity_bytes=about.capacity_bytes,
         started_s=trio.current_time(), store=store, events=knowledge.events, records=records, knowledge=knowledge,
         lookup=lookup, host=host, bitswap=bitswap, gossip=gossip, speaking=speaking, executor=executor,
-        controller=controller, receipts=receipts, storm=storm, reading=reading, intake=intake, gateway=_gateway(config),
+        controller=controller, receipts=receipts, storm=storm, auditing=auditing, audited=audited, reading=reading,
+        intake=intake, gateway=_gateway(config),
     )  # fmt: skip
     inner = Inner(
         contacts=contacts, listening=listening, catching_up=catching_up, comeback=comeback, releasing=releasing,

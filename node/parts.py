@@ -8,6 +8,8 @@ from node.gateway.process import GatewayProcess
 from node.ingest.intake import Intake
 from node.lookup import Lookup
 from node.reading import Reading
+from node.replication.audited import Audited
+from node.replication.auditing import Auditing
 from node.replication.controller import Controller
 from node.replication.executor import Executor
 from node.replication.receipts import Receipts
@@ -52,6 +54,8 @@ class Parts:
     controller: Controller
     receipts: Receipts
     storm: StormWatch
+    auditing: Auditing
+    audited: Audited
     reading: Reading
     intake: Intake
     gateway: GatewayProcess | None

@@ -133,6 +133,16 @@ class CheckRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """Challenges and what came of them; `wrong`: answered without the right proof."""
+
+    challenges: int
+    proven: int
+    wrong: int
+    silent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replicas:
     """A replication factor; 1 ≤ min ≤ max."""
 

@@ -71,6 +71,7 @@ class Daemon:
         self._start_quiet_until_s = parts.knowledge.membership.plans_blocked_until_s
         self._was_blocked = True
         self._members: frozenset[str] = frozenset()
+        self._retraction = Worker("unreadable", inner.retracting.work)
 
     def connect(self, hooks: "Hooks") -> None:
         """Let the parts tell one another."""
@@ -81,6 +82,7 @@ class Daemon:
         hooks.step = parts.speaking.tell_holdings
         hooks.beat = self._heard
         hooks.invites_open = self._invites_open
+        hooks.unreadable = self._retraction.nudge
         parts.host.on_connected.append(self._connected)
         self._members = frozenset(parts.records.counting.members())
         parts.knowledge.standings_changed()
@@ -103,6 +105,8 @@ class Daemon:
             self._catching_up.run,
             self._contacts.redial.run,
             self.parts.controller.run,
+            self.parts.audited.run,
+            self.parts.auditing.run,
         )
 
     def workers(self) -> tuple[Worker, ...]:
@@ -111,7 +115,8 @@ class Daemon:
             Worker("liveness", self._tick),
             Worker("expiry", self._let_time_act),
             Worker("housekeeping", self._keep_house),
-            Worker("unreadable", self._inner.retracting.work),
+            self._retraction,
+            Worker("audit", self.parts.auditing.work),
             Worker("recovery", self._inner.recovering.work),
         )
 

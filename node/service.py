@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from node.rows import (
     Added,
+    Audit,
     CheckRow,
     Content,
     EventRow,
@@ -144,6 +145,9 @@ class Service(Protocol):
 
     async def doctor(self, *, accept: bool) -> tuple[CheckRow, ...]:
         """Check every promise; `accept` takes a clone's or a recovery's new epoch (DESIGN §5, §8)."""
+
+    async def audit(self) -> Audit:
+        """Have the live holders of everything held here prove it, now; returns when that is done."""
 
     async def add(self, request: AddFile) -> Added:
         """Take a file in; `Added.path` repeats the request's. Raises `TimedOut` with `partial=Added(…)`."""

@@ -89,8 +89,8 @@ class Doubtful:
     def from_bytes(cls, raw: bytes) -> "Doubtful":
         """Read what `to_bytes` wrote. Raises: ValueError: it is nothing of the kind."""
         try:
-            root, kind, holder, since, following, tries, wrong, unanswered, published, verdict = libipld.decode_dag_cbor(
-                raw
+            root, kind, holder, since, following, tries, wrong, unanswered, published, verdict = (
+                libipld.decode_dag_cbor(raw)
             )
         except (ValueError, TypeError) as error:
             raise ValueError(f"not a doubtful copy: {error}") from error

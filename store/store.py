@@ -5,12 +5,12 @@ Every method blocks and may be called from any thread. Nothing here decides what
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from store import catalogue, check, holdings, ownership, scrub
+from store import catalogue, check, facts, holdings, ownership, scrub
 from store.blocks import find, key_of, read_block
 from store.catalogue import Readers, sql_errors
 from store.check import CheckResult
@@ -330,18 +330,18 @@ class Store:
 
     def set_fact(self, name: str, value: bytes | None) -> None:
         """Keep a small value under a name; None takes it away."""
-        sql = "DELETE FROM facts WHERE name = ?1" if value is None else "INSERT OR REPLACE INTO facts VALUES (?1, ?2)"
-        bindings = (name,) if value is None else (name, value)
-        self._writer.run(lambda batch: batch.db.execute(sql, bindings).fetchall())
+        self.set_facts({name: value})
+
+    def set_facts(self, changes: Mapping[str, bytes | None]) -> None:
+        """Keep or take away many at once."""
+        self._writer.run(lambda batch: facts.put(batch, changes))
 
     def fact(self, name: str) -> bytes | None:
-        row = self._readers.row("SELECT value FROM facts WHERE name = ?", (name,))
-        return None if row is None else bytes(row[0])
+        return facts.get(self._readers, name)
 
     def facts(self, prefix: str) -> dict[str, bytes]:
         """Return all facts whose names begin with `prefix`."""
-        sql = "SELECT name, value FROM facts WHERE name >= ?1 AND substr(name, 1, length(?1)) = ?1 ORDER BY name"
-        return dict(self._readers.rows(sql, (prefix,)))
+        return facts.beginning(self._readers, prefix)
 
     # Truth
 

@@ -103,6 +103,9 @@ class FakeService:
             rows.CheckRow(check="clock", ok=accept, detail="31 s ahead of the median"),
         )
 
+    async def audit(self) -> rows.Audit:
+        return rows.Audit(challenges=12, proven=10, wrong=1, silent=1)
+
     async def add(self, request: service.AddFile) -> rows.Added:
         path = os.fsdecode(unescape_path(request.path))
         try:

@@ -15,6 +15,7 @@ COMMANDS = {
     "peers": "the swarm's peers, as seen from here",
     "members": "who was admitted, and as what",
     "doctor": "check every promise; exit 0 where all hold",
+    "audit": "have other holders prove what is held here",
     "invite": "print a line that lets a peer join",
     "add": "add images",
     "get": "write an image out",

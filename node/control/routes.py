@@ -112,6 +112,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         method="POST",
+        path="/v1/audit",
+        name="audit",
+        summary="Have the other holders of what is held here prove it",
+        call=lambda service, _: service.audit(),
+        answer=rows.Audit,
+    ),
+    Endpoint(
+        method="POST",
         path="/v1/add",
         name="add",
         summary="Take in a file of this machine, which the daemon reads itself",

@@ -8,6 +8,7 @@ import trio
 from node.errors import Failed, RefusedByPolicy, Usage
 from node.events import instant, wall_ms
 from node.operations import policy
+from node.operations.written import instant_or_none
 from node.parts import Parts
 from node.replication.view import PeerView, RootKey
 from node.rows import HolderRow, Invite, MemberRow, PeerRow
@@ -30,7 +31,8 @@ def own_word(view: PeerView) -> str:
 
 
 def holder_rows(parts: Parts, key: RootKey) -> tuple[HolderRow, ...]:
-    """Who says that it holds a root."""
+    """Who says that it holds a root, and when each last proved it to this peer."""
+    proven = parts.auditing.proofs.proven_at(key.root, key.kind)
     views = parts.controller.beliefs.view(()).peers
     rows = []
     for peer_id in sorted(parts.knowledge.holders(key.root, key.kind)):
@@ -38,7 +40,11 @@ def holder_rows(parts: Parts, key: RootKey) -> tuple[HolderRow, ...]:
         name = _name(parts, peer_id)
         state = view.state if view else "left"
         zone = view.zone if view else ""
-        rows.append(HolderRow(peer_id=peer_id, name=name, zone=zone, state=state, proven_at=None))
+        rows.append(
+            HolderRow(
+                peer_id=peer_id, name=name, zone=zone, state=state, proven_at=instant_or_none(proven.get(peer_id))
+            )
+        )
     return tuple(rows)
 
 

@@ -12,9 +12,11 @@ from node.operations.members import Members
 from node.operations.metrics import Metrics
 from node.operations.pinning import Pinning
 from node.operations.removing import Removing
+from node.operations.truth import Truth
 from node.parts import Parts
 from node.rows import (
     Added,
+    Audit,
     CheckRow,
     Content,
     EventRow,
@@ -54,6 +56,7 @@ class Operations:
         self._flows = Flows(parts, self._bin)
         self._health = Health(parts, self._bin)
         self._metrics = Metrics(parts, self._health)
+        self._truth = Truth(parts)
         self.invites_open_until_ms = self._members.invites_open_until_ms
 
     def roots_changed(self, roots: Iterable[bytes]) -> None:
@@ -71,6 +74,9 @@ class Operations:
 
     async def doctor(self, *, accept: bool) -> tuple[CheckRow, ...]:
         return await self._health.doctor(accept=accept)
+
+    async def audit(self) -> Audit:
+        return await self._truth.audit()
 
     async def add(self, request: AddFile) -> Added:
         return await self._adding.add(request)

@@ -1,4 +1,6 @@
-"""`/pinakothek/replica/1`: one protocol for leases and receipts; each kind of ask goes to who answers it."""
+"""`/pinakothek/replica/1`: one protocol for leases, receipts and doubts; each kind of ask goes to who answers it."""
+
+from collections.abc import Callable
 
 from node.replication.receipts import Receipts
 from node.replication.releasing import Releasing
@@ -9,19 +11,21 @@ from protocol.limits import LEASE_PINS, PAGE_BYTES, RECORD_BYTES
 from protocol.messages import read_message, write_message
 from protocol.net.errors import RpcRefused
 from protocol.net.rpc import Rpc
-from protocol.receipt_messages import ReceiptAsk
+from protocol.receipt_messages import DoubtNotice, ReceiptAsk
 
 MAX_REQUEST_BYTES = LEASE_PINS * RECORD_BYTES // 8
 """Sixty-four pins of usual length; a root with more and longer ones sends those that fit."""
 CONCURRENCY = 64
 
 
-def answer_replica_calls(rpc: Rpc, releasing: Releasing, receipts: Receipts) -> None:
-    """Register the protocol."""
+def answer_replica_calls(
+    rpc: Rpc, releasing: Releasing, receipts: Receipts, *, on_doubt: Callable[[str, DoubtNotice], None]
+) -> None:
+    """Register the protocol. `on_doubt` takes in what a member doubts."""
 
     async def answer(peer_id: str, body: bytes) -> bytes:
         try:
-            ask = read_message(body, (LeaseAsk, LeaseReturn, ReceiptAsk))
+            ask = read_message(body, (LeaseAsk, LeaseReturn, ReceiptAsk, DoubtNotice))
             if isinstance(ask, LeaseAsk):
                 return write_message(await releasing.answer(peer_id, ask))
             if isinstance(ask, LeaseReturn):
@@ -29,6 +33,9 @@ def answer_replica_calls(rpc: Rpc, releasing: Releasing, receipts: Receipts) -> 
                 return b""
             if isinstance(ask, ReceiptAsk):
                 return write_message(await receipts.answer(ask))
+            if isinstance(ask, DoubtNotice):
+                on_doubt(peer_id, ask)
+                return b""
         except Refused as error:
             raise RpcRefused("refused", str(error)) from error
         raise RpcRefused("unknown", "not a question of this version")
