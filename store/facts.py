@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from store.catalogue import Readers
 from store.commits import Batch
 
+LAST = "\U0010ffff"
+"""Sorts after everything that a name may go on with."""
+
 
 def put(batch: Batch, changes: Mapping[str, bytes | None]) -> None:
     """Keep what has a value, take away what has none."""
@@ -22,5 +25,5 @@ def get(readers: Readers, name: str) -> bytes | None:
 
 def beginning(readers: Readers, prefix: str) -> dict[str, bytes]:
     """All whose names begin with `prefix`."""
-    sql = "SELECT name, value FROM facts WHERE name >= ?1 AND substr(name, 1, length(?1)) = ?1 ORDER BY name"
-    return dict(readers.rows(sql, (prefix,)))
+    sql = "SELECT name, value FROM facts WHERE name >= ? AND name < ? ORDER BY name"
+    return dict(readers.rows(sql, (prefix, prefix + LAST)))
