@@ -1,16 +1,18 @@
 """`get`: write an image out, to a file that appears whole or not at all."""
 
 import os
+import re
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 import click
 
 from node.cli.progress import progress
 from node.cli.session import Session
-from node.cli.verb import Verb, pass_session
+from node.cli.verb import Verb, json_option, pass_session
 from node.control.client import Answer, quote, with_query
 from node.errors import Failed, Usage
 
@@ -18,8 +20,14 @@ STDOUT = "-"
 
 
 @click.command(cls=Verb)
-@click.argument("ref")
-@click.option("-o", "--output", metavar="FILE", default=STDOUT, help="Where to write it. Default: standard output.")
+@click.argument("ref", required=False)
+@click.option(
+    "-o",
+    "--output",
+    metavar="PATH",
+    default=STDOUT,
+    help="The file to write, or without REF the directory. Default: standard output.",
+)
 @click.option(
     "--variant",
     metavar="V",
@@ -27,10 +35,21 @@ STDOUT = "-"
     show_default=True,
     help="original, display, large, medium, small, preview or frame-NN.",
 )
-@click.option("--flow", metavar="F", help="The flow in which REF is meant.")
+@click.option("--flow", metavar="F", help="The flow in which REF is meant; without REF, all of it.")
+@json_option
 @pass_session
-def command(session: Session, ref: str, output: str, variant: str, flow: str | None) -> None:
-    """Write an image, or a smaller variant of it, to FILE or to standard output."""
+def command(
+    session: Session, ref: str | None, output: str, variant: str, flow: str | None, as_json: bool
+) -> int | None:
+    """Write an image, or a smaller variant of it, to a file or to standard output.
+
+    Without REF: bring a flow back, `get --flow F -o DIR`: every original under its own name. What is there already is
+    not fetched again, so an interrupted restore goes on where it ended.
+    """
+    if ref is None:
+        return _restore(session, flow, output, variant, as_json=as_json)
+    if as_json:
+        raise Usage("--json goes with --flow and -o DIR: an image is written as it is")
     if output == STDOUT and sys.stdout.isatty():
         raise Usage("a picture would garble the terminal", hint="name a file with -o, or pipe it on")
     if output != STDOUT and os.path.isdir(output):
@@ -41,6 +60,19 @@ def command(session: Session, ref: str, output: str, variant: str, flow: str | N
     else:
         with whole_file(output) as file:
             copy(answer, file)
+    return None
+
+
+def _restore(session: Session, flow: str | None, folder: str, variant: str, *, as_json: bool) -> int:
+    from node.cli.restore import restore
+
+    if flow is None:
+        raise Usage("which image?", hint="name one, or a whole flow: get --flow F -o DIR")
+    if folder == STDOUT or (os.path.lexists(folder) and not os.path.isdir(folder)):
+        raise Usage("a flow is written to a directory", hint="name it with -o DIR")
+    if variant != "original":
+        raise Usage("a flow is restored as it came", hint="name one image to get a variant of it")
+    return restore(session, flow, folder, as_json=as_json)
 
 
 def copy(answer: Answer, out: BinaryIO) -> None:
@@ -61,7 +93,7 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
         Failed: it cannot be written; the message names it and the reason.
     """
     folder = os.path.dirname(path) or "."
-    unfinished = os.path.join(folder, f".pinakothek-{os.getpid()}.part")
+    unfinished = os.path.join(folder, f".pinakothek-{os.getpid()}-{threading.get_ident()}.part")
     try:
         try:
             with open(unfinished, "xb") as file:
@@ -76,6 +108,26 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
             raise
     except OSError as error:
         raise Failed(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def remove_leftovers(folder: str | bytes) -> None:
+    """Unlink what `whole_file` left in `folder` in programs that were killed; of those that run nothing is touched."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            found = re.fullmatch(r"\.pinakothek-(\d{1,9})-\d+\.part", os.fsdecode(entry.name))
+            if found and not _runs(int(found[1])):
+                with suppress(FileNotFoundError):
+                    os.unlink(entry.path)
+
+
+def _runs(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def sync_folder(folder: str) -> None:
