@@ -98,7 +98,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerRow:
-    """A member. `state` is its own word, `sees` ours; `last_seen_s` is 0 for this peer, None if never heard."""
+    """A member. `state` is its own word, `sees` ours; `last_seen_s` is 0 for this peer, None if never heard.
+
+    `linked` is False where it is alive and has no connection with this one, or says so: others pass on what it says.
+    """
 
     peer_id: str
     name: str
@@ -110,6 +113,7 @@ class PeerRow:
     capacity_bytes: int
     last_seen_s: float | None
     addrs: tuple[str, ...]
+    linked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ def command(session: Session, as_json: bool) -> None:
             (
                 row["name"],
                 row["zone"] or "-",
-                row["sees"],
+                row["sees"] if row["linked"] else f"{row['sees']}, no link",
                 row["state"],
                 f"{row['roots']:,}",
                 size_text(row["used_bytes"]),

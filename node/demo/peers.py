@@ -45,13 +45,18 @@ def wait_until(check: Callable[[], Value | None], *, timeout_s: float, what: str
 
 @dataclass
 class Peer:
-    """One daemon and its data directory; `call` runs a command of the same program against it."""
+    """One daemon and its data directory; `call` runs a command of the same program against it.
+
+    Attributes:
+        before: words that stand before each command, such as those that run it on another host or by another clock.
+    """
 
     data_dir: Path
     name: str
     listen: str = "/ip4/127.0.0.1/tcp/0"
     run_options: Sequence[str] = ("--gateway", "off")
     env: dict[str, str] = field(default_factory=dict)
+    before: Sequence[str] = ()
     peer_id: str = ""
     addrs: list[str] = field(default_factory=list)
     ready: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +64,7 @@ class Peer:
 
     def command(self, *words: str) -> list[str]:
         """The argument vector that runs `words` against this peer."""
-        return [*COMMAND, "--data-dir", str(self.data_dir), *words]
+        return [*self.before, *COMMAND, "--data-dir", str(self.data_dir), *words]
 
     def run(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         """Run a command, whatever comes of it."""
@@ -163,7 +168,13 @@ class Peer:
 @contextmanager
 def swarm(home: Path, names: Sequence[str], **options: Any) -> Iterator[list[Peer]]:
     """A running swarm: the first peer founds it and invites the others. All are ended on the way out."""
-    peers = [Peer(home / name, name, **options) for name in names]
+    with founded([Peer(home / name, name, **options) for name in names]) as peers:
+        yield peers
+
+
+@contextmanager
+def founded(peers: list[Peer]) -> Iterator[list[Peer]]:
+    """The same of peers that are not made yet."""
     try:
         peers[0].init()
         peers[0].start()

@@ -10,7 +10,8 @@ from node.errors import UserError
 from node.keys import IDENTITY, read_key
 from node.operations import policy
 from node.operations.bin import Bin
-from node.operations.members import own_word
+from node.operations.linking import unlinked
+from node.operations.members import name_of, own_word
 from node.parts import Parts
 from node.quantities import size_text
 from node.rows import Alert, CheckRow, ImageCounts, PeerCounts, Status, StoreUse, WorkCounts
@@ -115,6 +116,10 @@ class Health:
             yield Alert(check="no room", detail=f"{sum(no_room.values())} copies of {len(no_room)} roots fit nowhere")
         if parts.store.rebuilt:
             yield Alert(check="recovering", detail="the catalogue was made anew from the files")
+        apart = unlinked(parts)
+        if apart:
+            names = ", ".join(name_of(parts, peer_id) or peer_id for peer_id in sorted(apart))
+            yield Alert(check="links", detail=f"no connection with {names}, alive by what others pass on")
         if not store.free_bytes:
             yield Alert(check="full", detail="this peer has no room left")
 

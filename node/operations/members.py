@@ -8,6 +8,7 @@ import trio
 from node.errors import Failed, RefusedByPolicy, Usage
 from node.events import instant, wall_ms
 from node.operations import policy
+from node.operations.linking import unlinked
 from node.operations.written import instant_or_none
 from node.parts import Parts
 from node.replication.view import PeerView, RootKey
@@ -37,7 +38,7 @@ def holder_rows(parts: Parts, key: RootKey) -> tuple[HolderRow, ...]:
     rows = []
     for peer_id in sorted(parts.knowledge.holders(key.root, key.kind)):
         view = views.get(peer_id)
-        name = _name(parts, peer_id)
+        name = name_of(parts, peer_id)
         state = view.state if view else "left"
         zone = view.zone if view else ""
         rows.append(
@@ -48,7 +49,8 @@ def holder_rows(parts: Parts, key: RootKey) -> tuple[HolderRow, ...]:
     return tuple(rows)
 
 
-def _name(parts: Parts, peer_id: str) -> str:
+def name_of(parts: Parts, peer_id: str) -> str:
+    """What a peer calls itself, "" where that was not heard."""
     if peer_id == parts.key.peer_id:
         return parts.settings.config.name
     peer = parts.knowledge.membership.get(peer_id)
@@ -69,13 +71,17 @@ class Members:
     async def peers(self) -> tuple[PeerRow, ...]:
         """See `Service.peers`; who has left is listed while its holdings are known."""
         now_s = trio.current_time()
+        apart = unlinked(self._parts)
         book = self._parts.knowledge.book
         others = [
             peer
             for peer in self._parts.knowledge.membership.peers().values()
             if peer.standing.member or book.of(peer.peer_id).held.elements
         ]
-        rows = (self._peer_row(peer, now_s) for peer in sorted(others, key=lambda peer: peer.peer_id))
+        rows = (
+            self._peer_row(peer, now_s, linked=peer.peer_id not in apart)
+            for peer in sorted(others, key=lambda peer: peer.peer_id)
+        )
         return self._own_row(), *rows
 
     def _own_row(self) -> PeerRow:
@@ -94,7 +100,7 @@ class Members:
             addrs=tuple(parts.host.addrs),
         )
 
-    def _peer_row(self, peer: Peer, now_s: float) -> PeerRow:
+    def _peer_row(self, peer: Peer, now_s: float, *, linked: bool) -> PeerRow:
         beat = peer.beat
         return PeerRow(
             peer_id=peer.peer_id,
@@ -107,6 +113,7 @@ class Members:
             capacity_bytes=beat.capacity_bytes if beat else 0,
             last_seen_s=round(peer.silent_s(now_s), 3) if beat else None,
             addrs=tuple(beat.addrs) if beat else (),
+            linked=linked,
         )
 
     async def members(self) -> tuple[MemberRow, ...]:
@@ -121,7 +128,7 @@ class Members:
             rows.append(
                 MemberRow(
                     peer_id=peer_id,
-                    name=_name(parts, peer_id),
+                    name=name_of(parts, peer_id),
                     roles=standing.roles,
                     admitted_at=instant(standing.since.ms),
                     sees=sees,
