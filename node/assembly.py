@@ -32,6 +32,7 @@ from node.running import Daemon, Inner
 from node.self_description import SelfDescription
 from node.setup import ACCEPT_FACT
 from node.sources import Sources
+from node.standing_orders import StandingOrders
 from node.swarm.admitting import Admitting
 from node.swarm.answering import Answering
 from node.swarm.belonging import swarm_of
@@ -94,7 +95,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     hooks = Hooks()
     records = await _records(store, key, config.data_dir, swarm_id, hooks)
     knowledge = _knowledge(effective, store, key, records, Events(), hooks)
-    about = SelfDescription(store, config)
+    orders = StandingOrders(store)
+    about = SelfDescription(store, config, orders)
     host, gossip, rpc, bitswap = _network(config, key, store, records, hooks)
     contacts = Contacts(host, store, knowledge)
     comeback = Comeback(
@@ -102,8 +104,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         incarnation=await trio.to_thread.run_sync(_next_incarnation, store),
     )  # fmt: skip
     speaking = Speaking(
-        host, gossip, swarm_id, knowledge, name=config.name, zone=config.zone or None, version=VERSION,
-        comeback=comeback, describe=about.describe,
+        host, gossip, swarm_id, knowledge, name=config.name, version=VERSION, comeback=comeback,
+        describe=about.describe,
     )  # fmt: skip
     listening = Listening(
         gossip, swarm_id, knowledge, on_beat=lambda signed: hooks.beat(signed), on_offence=host.disconnect
@@ -122,7 +124,7 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         on_doubted=audited.recheck, on_judged=lambda roots: hooks.replan(roots),
     )  # fmt: skip
     beliefs = Beliefs(
-        knowledge, describe=about.describe, linked=contacts.linked, zone=config.zone, blocked=lambda: daemon.blocked(),
+        knowledge, describe=about.describe, linked=contacts.linked, blocked=lambda: daemon.blocked(),
         doubts=auditing, mass_loss=lambda: storm.mass_loss(),
     )  # fmt: skip
     storm = StormWatch(
@@ -137,8 +139,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     Admitting(rpc, records, swarm, addrs_of=contacts.addrs_of)
     lookup = Lookup(records.counting)
     Answering(
-        rpc, knowledge, lookup, reading, name=config.name, zone=config.zone or None, version=VERSION, swarm=swarm,
-        describe=about.describe, addrs_of=contacts.addrs_of,
+        rpc, knowledge, lookup, reading, name=config.name, version=VERSION, swarm=swarm, describe=about.describe,
+        addrs_of=contacts.addrs_of,
     )  # fmt: skip
     intake = Intake(store, decoder, records, holds=knowledge.own.holds, on_holding=knowledge.holding_changed)
     parts = Parts(
@@ -146,7 +148,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         started_s=trio.current_time(), store=store, events=knowledge.events, records=records, knowledge=knowledge,
         lookup=lookup, host=host, bitswap=bitswap, gossip=gossip, speaking=speaking, executor=executor,
         controller=controller, receipts=receipts, storm=storm, auditing=auditing, audited=audited, reading=reading,
-        intake=intake, gateway=_gateway(config),
+        intake=intake, gateway=_gateway(config), orders=orders,
+        about=about,
     )  # fmt: skip
     inner = Inner(
         contacts=contacts, listening=listening, catching_up=catching_up, comeback=comeback, releasing=releasing,

@@ -14,6 +14,8 @@ from node.replication.controller import Controller
 from node.replication.executor import Executor
 from node.replication.receipts import Receipts
 from node.replication.storm_watch import StormWatch
+from node.self_description import SelfDescription
+from node.standing_orders import StandingOrders
 from node.swarm.knowledge import Knowledge
 from node.swarm.records import SharedRecords
 from node.swarm.speaking import Speaking
@@ -59,3 +61,5 @@ class Parts:
     reading: Reading
     intake: Intake
     gateway: GatewayProcess | None
+    orders: StandingOrders
+    about: SelfDescription

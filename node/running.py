@@ -84,6 +84,7 @@ class Daemon:
         hooks.invites_open = self._invites_open
         hooks.unreadable = self._retraction.nudge
         parts.host.on_connected.append(self._connected)
+        parts.orders.listeners.append(self._orders_changed)
         self._members = frozenset(parts.records.counting.members())
         parts.knowledge.standings_changed()
 
@@ -187,11 +188,18 @@ class Daemon:
         if self.parts.records.counting.is_member(peer_id):
             self.parts.speaking.beat_soon()
 
+    def _orders_changed(self) -> None:
+        """This peer says something else of itself now: the others hear it at once, and everything is planned anew."""
+        self.parts.speaking.beat_soon()
+        self.parts.controller.replan(None)
+
     def _invites_open(self) -> bool:
         return self._operations is not None and self._operations.invites_open_until_ms > wall_ms()
 
     async def _tick(self) -> float:
         self.parts.knowledge.tick()
+        if self.parts.orders.look():
+            self.parts.events.tell("maintenance", detail="over")
         blocked = self.blocked() is not None
         if self._was_blocked and not blocked:
             self.parts.controller.replan(None)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from node.config import Config
 from node.replication.view import says_full
+from node.standing_orders import StandingOrders
 from node.swarm.speaking import Description
 from protocol.beat import BackendReport
 from store.errors import StoreError
@@ -27,10 +28,13 @@ class SelfDescription:
         capacity_bytes: what it offers: the operator's word, else what the disk has and what is stored already.
         crowded_out: the last plan had a root for this peer that does not fit.
         repair_now_ms: when its operator last said `repair --now`, if that is less than a day ago.
+        zone: its failure domain, empty for none.
     """
 
-    def __init__(self, store: Store, config: Config) -> None:
+    def __init__(self, store: Store, config: Config, orders: StandingOrders) -> None:
         self._store = store
+        self._orders = orders
+        self.zone = config.zone
         self._data_dir = config.data_dir
         self.capacity_bytes = config.capacity_bytes or store.used_bytes() + self.disk_free_bytes()
         self.crowded_out = False
@@ -42,7 +46,9 @@ class SelfDescription:
     @property
     def state(self) -> str:
         """Its own word, of `protocol.beat.STATES`."""
-        return "recovering" if self._store.rebuilt else "active"
+        if self._store.rebuilt:
+            return "recovering"
+        return "away" if self._orders.away_until_ms is not None else "active"
 
     def disk_refused(self) -> None:
         """The disk has just refused to take a root: whoever plans had better look elsewhere for a while."""
@@ -74,8 +80,11 @@ class SelfDescription:
         used_bytes = self._measured()
         self._full = says_full(used_bytes, self.capacity_bytes, said_full=self._full, crowded_out=self.crowded_out)
         full = self._full or time.monotonic() < self._refused_until_s
+        state = self.state
         return Description(
-            state=self.state,
+            state=state,
+            zone=self.zone,
+            away_until_ms=self._orders.away_until_ms if state == "away" else None,
             capacity_bytes=self.capacity_bytes,
             used_bytes=used_bytes,
             backends=(BackendReport(kind=KIND, store_id=self._store.store_id, full=full),),

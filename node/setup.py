@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from node.config import FILE_NAME
+from node.config_file import quoted
 from node.errors import Failed, Usage
 from node.events import wall_ms
 from node.keys import IDENTITY, STEWARD, new_key, sync_folder, write_key
@@ -116,9 +117,9 @@ def _write(
 
 
 def _write_config(options: InitOptions, name: str) -> None:
-    lines = [f"name = {_quoted(name)}"]
+    lines = [f"name = {quoted(name)}"]
     if options.zone:
-        lines.append(f"zone = {_quoted(options.zone)}")
+        lines.append(f"zone = {quoted(options.zone)}")
     if options.capacity_bytes is not None:
         lines.append(f"capacity = {options.capacity_bytes}")
     path = options.data_dir / FILE_NAME
@@ -127,9 +128,3 @@ def _write_config(options: InitOptions, name: str) -> None:
             file.write("\n".join(lines) + "\n")
             file.flush()
             os.fsync(file.fileno())
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string."""
-    escaped = "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
-    return f'"{escaped}"'

@@ -26,6 +26,8 @@ COMMANDS = {
     "undelete": "take an image out of the trash",
     "pin": "pin any IPFS DAG by its CID",
     "flow": "flows and their policies",
+    "zone": "this peer's failure domain",
+    "maintenance": "be away for a while without being replaced",
     "events": "events as they happen",
     "config": "the daemon's settings",
 }

@@ -15,10 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from node.control.endpoint import Asked, Endpoint, Form
 from node.control.failures import ErrorAnswer, answer_for, as_user_error, log
 from node.control.openapi import NDJSON, document
 from node.control.queries import decode_body, decode_query
-from node.control.routes import ENDPOINTS, Asked, Endpoint, Form
+from node.control.routes import ENDPOINTS
 from node.control.sse import EventStream
 from node.control.streamed import Streamed, until_disconnect
 from node.errors import Failed, TimedOut, Usage

@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
+from node.control.endpoint import Endpoint, Form
 from node.control.failures import ErrorAnswer
-from node.control.routes import ENDPOINTS, Endpoint, Form
+from node.control.routes import ENDPOINTS
 from node.rows import Page
 
 REFS = "#/components/schemas/{name}"

@@ -10,9 +10,12 @@ from node.operations.health import Health
 from node.operations.looking import Looking
 from node.operations.members import Members
 from node.operations.metrics import Metrics
+from node.operations.ordering import Ordering
 from node.operations.pinning import Pinning
 from node.operations.removing import Removing
 from node.operations.truth import Truth
+from node.operator_rows import MaintenanceRow, ZoneRow
+from node.operator_service import SetMaintenance, SetZone
 from node.parts import Parts
 from node.rows import (
     Added,
@@ -57,6 +60,7 @@ class Operations:
         self._health = Health(parts, self._bin)
         self._metrics = Metrics(parts, self._health)
         self._truth = Truth(parts)
+        self._ordering = Ordering(parts)
         self.invites_open_until_ms = self._members.invites_open_until_ms
 
     def roots_changed(self, roots: Iterable[bytes]) -> None:
@@ -138,3 +142,12 @@ class Operations:
     async def metrics(self) -> str:
         """The numbers of this peer, as Prometheus reads them."""
         return await self._metrics.text()
+
+    async def maintenance(self) -> MaintenanceRow:
+        return await self._ordering.maintenance()
+
+    async def set_maintenance(self, request: SetMaintenance) -> MaintenanceRow:
+        return await self._ordering.set_maintenance(request)
+
+    async def set_zone(self, request: SetZone) -> ZoneRow:
+        return await self._ordering.set_zone(request)

@@ -44,7 +44,6 @@ class Beliefs:
     Args:
         describe: what this peer says of itself at this moment.
         linked: members that this peer has a connection to.
-        zone: of this peer.
         blocked: why nothing may be planned, or None.
         doubts: of others' copies.
         mass_loss: whether the storm guard is on (DESIGN §7, invariant 7); whoever changes the answer has all replanned.
@@ -56,7 +55,6 @@ class Beliefs:
         *,
         describe: Callable[[], Description],
         linked: Callable[[], frozenset[str]],
-        zone: str,
         blocked: Callable[[], str | None],
         doubts: Doubts | None = None,
         mass_loss: Callable[[], bool] = lambda: False,
@@ -65,7 +63,6 @@ class Beliefs:
         self._records = knowledge.records.counting
         self._describe = describe
         self._linked = linked
-        self._zone = zone
         self._blocked = blocked
         self._doubts: Doubts = doubts or NoDoubts()
         self._mass_loss = mass_loss
@@ -172,7 +169,7 @@ class Beliefs:
         }
         return PeerView(
             peer_id=self._knowledge.me,
-            zone=self._zone,
+            zone=about.zone,
             state=states[about.state],  # type: ignore[arg-type]
             keeper=KEEPER in roles,
             capacity_bytes=about.capacity_bytes,

@@ -58,7 +58,6 @@ class Answering:
         reading: Reading,
         *,
         name: str,
-        zone: str | None,
         version: str,
         swarm: bytes,
         describe: Callable[[], Description],
@@ -67,7 +66,7 @@ class Answering:
         self._knowledge = knowledge
         self._lookup = lookup
         self._reading = reading
-        self._about = (name, zone, version, swarm)
+        self._about = (name, version, swarm)
         self._describe = describe
         self._addrs_of = addrs_of
         rpc.register(
@@ -101,10 +100,10 @@ class Answering:
         return NoAnswer(reason=Reason.NOT_ALLOWED, detail="not answered here")
 
     def _info(self) -> InfoAnswer:
-        name, zone, version, swarm = self._about
+        name, version, swarm = self._about
         about = self._describe()
         return InfoAnswer(
-            name=name, zone=zone, version=version, swarm=swarm, roots=len(self._knowledge.own.here),
+            name=name, zone=about.zone or None, version=version, swarm=swarm, roots=len(self._knowledge.own.here),
             capacity_bytes=about.capacity_bytes, used_bytes=about.used_bytes,
         )  # fmt: skip
 
@@ -135,7 +134,7 @@ class Answering:
             sees = "alive" if member is None else str(member.sees)
             holders.append(
                 Holder(
-                    peer=PeerId(peer), kind=kind, state=sees, zone=beat.zone if beat else self._about[1],
+                    peer=PeerId(peer), kind=kind, state=sees, zone=beat.zone if beat else self._describe().zone or None,
                     addrs=self._addrs_of(peer)[:BEAT_ADDRS],
                 )
             )  # fmt: skip

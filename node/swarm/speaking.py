@@ -31,6 +31,9 @@ LEAST_BETWEEN_BEATS_S = 1.0
 GREETING_S = 0.5
 """After a new connection gossip needs a moment to learn who listens; then a heartbeat introduces this peer."""
 
+TOLD_S = 10.0
+"""Longest wait for a heartbeat that was asked for: guess; it takes two seconds, and four more after a start."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
@@ -40,6 +43,7 @@ class Description:
     capacity_bytes: int
     used_bytes: int
     backends: tuple[BackendReport, ...]
+    zone: str = ""
     away_until_ms: int | None = None
     repair_now_ms: int | None = None
 
@@ -49,7 +53,7 @@ class Speaking:
 
     Args:
         comeback: numbers this start, and says when to begin.
-        describe: state, away_until_ms, capacity and use in bytes, and stores, at this moment.
+        describe: state, zone, capacity and use in bytes, and stores, at this moment.
     """
 
     def __init__(
@@ -60,7 +64,6 @@ class Speaking:
         knowledge: Knowledge,
         *,
         name: str,
-        zone: str | None,
         version: str,
         comeback: Comeback,
         describe: Callable[[], Description],
@@ -69,11 +72,12 @@ class Speaking:
         self._gossip = gossip
         self._swarm_id = swarm_id
         self._knowledge = knowledge
-        self._name, self._zone, self._version = name, zone, version
+        self._name, self._version = name, version
         self._comeback = comeback
         self._describe = describe
         self._seq = 0
         self._soon = trio.Event()
+        self._told = trio.Event()
         self._steps = trio.Event()
         self._records: Batcher[bytes] = Batcher(
             self._publish_records, size_of=len, max_bytes=BATCH_BYTES, max_items=BATCH_RECORDS
@@ -91,6 +95,12 @@ class Speaking:
     def beat_soon(self) -> None:
         """Beat before the next one is due: something about this peer has changed, or somebody is new."""
         self._soon.set()
+
+    async def told(self) -> None:
+        """Wait until a heartbeat has gone out that says what holds now, but not for ever: there may be nobody to hear."""
+        self.beat_soon()
+        with trio.move_on_after(TOLD_S):
+            await self._told.wait()
 
     async def run(self) -> None:
         """Speak until cancelled."""
@@ -118,7 +128,7 @@ class Speaking:
             state=about.state,
             away_until_ms=about.away_until_ms,
             name=self._name,
-            zone=self._zone,
+            zone=about.zone or None,
             capacity_bytes=about.capacity_bytes,
             used_bytes=about.used_bytes,
             backends=about.backends,
@@ -134,11 +144,13 @@ class Speaking:
         return [peer for peer in self._host.connected() if self._knowledge.records.counting.is_member(peer)]
 
     async def _beat(self) -> None:
+        told, self._told = self._told, trio.Event()
         beat = self.compose()
         raw = sign_beat(beat, self._knowledge.key)
         if beat.holdings is not None:
             self._knowledge.stated(beat.holdings.order, raw)
         await self._publish(beat_topic(self._swarm_id), raw)
+        told.set()
 
     async def _publish_records(self, raws: list[bytes]) -> None:
         await self._publish(pins_topic(self._swarm_id), write_message(RecordBatch(records=tuple(raws))))

@@ -39,6 +39,9 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("events", "GET", "/v1/events", None),
     ("config", "GET", "/v1/config", None),
     ("metrics", "GET", "/v1/metrics", None),
+    ("maintenance", "GET", "/v1/maintenance", None),
+    ("set_maintenance", "POST", "/v1/maintenance", {"for_s": 7200.0}),
+    ("set_zone", "POST", "/v1/zone", {"zone": "hamburg"}),
 ]
 """In an order in which each finds what it needs."""
 

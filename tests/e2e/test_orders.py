@@ -1,0 +1,104 @@
+"""An operator's orders to peers of a running swarm, in the order of one evening: away, another zone."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from node.demo.peers import Peer, swarm, wait_until
+from tests.e2e.pictures import make_pictures
+from tests.e2e.swarms import counts, wait_until_settled
+
+pytestmark = pytest.mark.slow
+
+PICTURES = 12
+REPAIR_AFTER_S = 16.0
+"""As short as may be: three heartbeats are 15 s."""
+AWAY_S = 20.0
+IMPATIENT = {"PINAKOTHEK_REPAIR_AFTER": f"{REPAIR_AFTER_S:.0f}s"}
+
+
+@pytest.fixture(scope="module")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Peer]]:
+    home = tmp_path_factory.mktemp("orders")
+    with swarm(home, ("ada", "bob", "cyd", "dan"), env=IMPATIENT) as running:
+        pictures = make_pictures(PICTURES, home / "in", seed=71, width_px=320, height_px=240)
+        running[0].call("add", "--replicas", "2:3", *map(str, pictures))
+        wait_until_settled(running, PICTURES, timeout_s=90)
+        at_rest(running)
+        yield running
+
+
+def at_rest(peers: Sequence[Peer]) -> None:
+    """Have everything planned anew until no copy moves: what came by small changes is balanced in a pass over all."""
+    before: dict[str, int] = {}
+    while (now := roots_by_name(peers[0])) != before:
+        before = now
+        for words, state in ((("--for", "1h"), "away"), (("--off",), "active")):
+            peers[-1].call("maintenance", *words)
+            wait_until(lambda s=state: saw(peers[0], peers[-1].name)[0] == s, timeout_s=15, what=state)  # type: ignore[misc]
+        time.sleep(1)
+        wait_until_settled(peers, PICTURES, timeout_s=90)
+
+
+def roots_by_name(peer: Peer) -> dict[str, int]:
+    return {row["name"]: row["roots"] for row in peer.rows("peers")}
+
+
+def saw(peer: Peer, name: str) -> tuple[str, str]:
+    """What a peer says of itself, and how `peer` sees it."""
+    row = next(row for row in peer.rows("peers") if row["name"] == name)
+    return row["state"], row["sees"]
+
+
+def everyone_is_settled(peers: Sequence[Peer]) -> None:
+    wait_until_settled(peers, PICTURES, timeout_s=90)
+
+
+def test_a_peer_in_maintenance_is_not_replaced_though_it_is_stopped(peers: list[Peer]) -> None:
+    ada, *_, dan = peers
+    before = roots_by_name(ada)
+    assert before["dan"], "dan holds nothing: choose another seed"
+    row = dan.one("maintenance", "--for", f"{AWAY_S:.0f}s")
+    assert row["state"] == "away"
+    start_s = time.monotonic()
+    wait_until(lambda: saw(ada, "dan")[0] == "away", timeout_s=10, what="ada hears that dan is away")
+    assert dan.stop() == 0
+
+    # Longer silent than anybody may be, and still nobody copies.
+    while time.monotonic() < start_s + REPAIR_AFTER_S + 2:
+        assert roots_by_name(ada) == before
+        time.sleep(1)
+    assert saw(ada, "dan") == ("away", "suspect")
+    assert counts(ada)["at_target"] == PICTURES
+
+    wait_until(lambda: saw(ada, "dan")[1] == "down", timeout_s=AWAY_S + 15, what="the absence ends")
+    everyone_is_settled(peers[:3])
+    assert sum(n for name, n in roots_by_name(ada).items() if name != "dan") == 3 * PICTURES
+
+
+def test_it_is_away_still_after_a_restart_and_back_when_told(peers: list[Peer]) -> None:
+    ada, *_, dan = peers
+    dan.start()
+    dan.call("maintenance", "--for", "1h")
+    assert dan.stop() == 0
+    dan.start()
+    assert dan.one("status")["state"] == "away"
+    assert dan.one("maintenance", "--off") == {"state": "active", "away_until": None}
+    wait_until(lambda: saw(ada, "dan") == ("active", "alive"), timeout_s=30, what="ada sees dan back")
+    everyone_is_settled(peers)
+
+
+def test_copies_move_when_a_peer_is_told_its_zone(peers: list[Peer]) -> None:
+    ada = peers[0]
+    roots = roots_by_name(ada)
+    moved = min(peers[1:], key=lambda peer: roots[peer.name])
+    assert roots[moved.name] < PICTURES
+    moved.call("zone", "set", "hamburg")
+    assert moved.one("status")["zone"] == "hamburg"
+    # The others share a zone, so that every picture has its one copy elsewhere here.
+    wait_until(lambda: roots_by_name(moved)[moved.name] == PICTURES, timeout_s=60, what="it holds everything")
+    everyone_is_settled(peers)
+    assert {row["name"]: row["zone"] for row in ada.rows("peers")}[moved.name] == "hamburg"
+    [setting] = [row for row in moved.rows("config", "show") if row["name"] == "zone"]
+    assert setting == {"name": "zone", "value": "hamburg", "source": "config.toml"}
