@@ -47,6 +47,7 @@ from node.swarm.own_holdings import OwnHoldings
 from node.swarm.records import SharedRecords
 from node.swarm.replica_calls import answer_replica_calls
 from node.swarm.speaking import Speaking
+from node.swarm.sync_answers import SyncAnswers
 from node.version import VERSION
 from protocol.author import Author
 from protocol.beat import SignedBeat
@@ -111,9 +112,10 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         gossip, swarm_id, knowledge, on_beat=lambda signed: hooks.beat(signed), on_offence=host.disconnect
     )
     catching_up = CatchingUp(
-        rpc, records, knowledge.book, reachable=contacts.linked, statement_of=knowledge.statement_of,
-        on_holders=lambda roots: hooks.replan(roots), last_heard=knowledge.last_heard, on_offence=host.disconnect,
+        rpc, records, knowledge.book, reachable=contacts.linked, on_holders=lambda roots: hooks.replan(roots),
+        on_offence=host.disconnect,
     )  # fmt: skip
+    SyncAnswers(rpc, records.counting, stated=knowledge.stated_of, last_heard=knowledge.last_heard)
     recovering = Recovering(store, knowledge, catching_up, on_over=lambda: hooks.replan(None))
     sources = Sources(host, knowledge, about)
     reading = Reading(store, bitswap, sources.for_reading)

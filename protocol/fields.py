@@ -144,8 +144,12 @@ class Fields:
             raise self.refuse(name, f"is not one of {', '.join(allowed)}")
         return str(found)
 
+    def peer_or_none(self, name: str) -> PeerId | None:
+        found = self.text_or_none(name, 64)
+        return None if found is None else parse_peer_id(found)
+
     def peer(self, name: str) -> PeerId:
-        return parse_peer_id(self.text(name, 64))
+        return self.needed(name, self.peer_or_none(name))
 
     def peers(self, name: str, max_count: int) -> tuple[PeerId, ...]:
         return tuple(parse_peer_id(entry) for entry in self.texts(name, 64, max_count))

@@ -8,7 +8,6 @@ its identity was copied: it counts as no replica until a higher epoch.
 The digest of a set is the sum of its elements' hashes modulo 2^256, so that it can be kept up to date.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +17,7 @@ from protocol.errors import Reason, Refused
 from protocol.holdings_messages import Change, Element, HoldingsDelta
 from protocol.identity import PeerId
 from protocol.limits import DIGEST_BYTES
+from protocol.places import element_digest
 
 SNAPSHOT_AFTER_S: Final = 3.0
 """How long a set may lag behind a heartbeat before a snapshot is asked for: gossip brings the delta first as a rule."""
@@ -30,7 +30,7 @@ _MODULUS: Final = 1 << 256
 
 def element_hash(element: Element) -> int:
     """Return an element's share of a set's digest."""
-    return int.from_bytes(hashlib.sha256(element.kind.encode() + b"\0" + element.root).digest(), "big")
+    return int.from_bytes(element_digest(element), "big")
 
 
 class ElementSet:
@@ -55,6 +55,12 @@ class ElementSet:
             self.elements.remove(element)
             self._sum = (self._sum - share) % _MODULUS
         return True
+
+    def copy(self) -> "ElementSet":
+        """Return a set of its own, without hashing anything anew."""
+        other = ElementSet()
+        other.elements, other._sum = set(self.elements), self._sum
+        return other
 
     @property
     def digest(self) -> bytes:
@@ -122,15 +128,19 @@ class PeerHoldings:
         self._judge_lag(now_s)
         return changed
 
-    def on_snapshot(self, summary: HoldingsSummary, elements: Collection[Element], now_s: float) -> frozenset[Element]:
+    def on_snapshot(
+        self, summary: HoldingsSummary, elements: Collection[Element] | ElementSet, now_s: float
+    ) -> frozenset[Element]:
         """Replace the set by one that somebody sent, with the owner's signed summary of it.
+
+        An `ElementSet` is kept as it is: whoever has made it, away from where time matters, has hashed it already.
 
         Raises:
             Refused: the elements do not match the summary, or the set is older than ours.
         """
         if self.known is not None and summary.order < self.known.order:
             raise Refused(Reason.STALE, f"holdings of {summary.order}, {self.known.order} are known")
-        replacement = ElementSet(elements)
+        replacement = elements if isinstance(elements, ElementSet) else ElementSet(elements)
         if not replacement.matches(summary):
             raise Refused(Reason.BAD_SIGNATURE, "holdings that do not match the digest their owner signed")
         changed = replacement.elements ^ self.held.elements
@@ -204,7 +214,11 @@ class HoldingsBook:
         return roots | (frozenset(e.root for e in holdings.held.elements) if holdings.cloned != was_cloned else roots)
 
     def on_snapshot(
-        self, peer: PeerId, summary: HoldingsSummary, elements: Collection[Element], now_s: float
+        self,
+        peer: PeerId,
+        summary: HoldingsSummary,
+        elements: Collection[Element] | ElementSet,
+        now_s: float,
     ) -> frozenset[bytes]:
         """Take a whole set; return the roots whose holders changed.
 

@@ -1,4 +1,4 @@
-"""How holdings travel: signed deltas over gossip, and pages of one peer's whole set by request."""
+"""How holdings travel over gossip: signed deltas. What is missed is fetched with `protocol.sync_messages`."""
 
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -8,7 +8,7 @@ from protocol.codec import Body, decode_map
 from protocol.errors import Reason, Refused
 from protocol.fields import Fields, present
 from protocol.identity import KeyPair, PeerId
-from protocol.limits import CID_BYTES, HOLDINGS_PER_DELTA, KIND_BYTES, PAGE_BYTES, RECORD_BYTES
+from protocol.limits import CID_BYTES, HOLDINGS_PER_DELTA, KIND_BYTES, RECORD_BYTES
 from protocol.signed import open_kind, sign_body
 
 
@@ -27,7 +27,8 @@ class Change(NamedTuple):
     held: bool
 
 
-def _element(entry: list[object], fields: Fields, name: str) -> Element:
+def element_of(entry: list[object], fields: Fields, name: str) -> Element:
+    """Read an element that begins an entry of a list; raises `Refused` where it does not."""
     root, kind = entry[:2] if len(entry) >= 2 else (None, None)
     if type(root) is not bytes or not CID_BYTES[0] <= len(root) <= CID_BYTES[1]:
         raise fields.refuse(name, "has an entry without a root")
@@ -65,7 +66,7 @@ class HoldingsDelta:
         after = HoldingsSummary.from_fields(fields.needed("after", fields.inner("after")))
         changes = []
         for entry in fields.list_of("changes", list, HOLDINGS_PER_DELTA):
-            element = _element(entry, fields, "changes")
+            element = element_of(entry, fields, "changes")
             if len(entry) != 3 or type(entry[2]) is not bool:
                 raise fields.refuse("changes", "has an entry that is neither taken nor let go")
             changes.append(Change(element.root, element.kind, entry[2]))
@@ -103,73 +104,6 @@ def open_summary(raw: bytes) -> tuple[HoldingsSummary, PeerId]:
     if opened.beat.holdings is None:
         raise Refused(Reason.MALFORMED, "a heartbeat without holdings")
     return opened.beat.holdings, opened.sender
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldingsAsk:
-    """Ask for one member's whole set as you know it.
-
-    Attributes:
-        owner: whose set.
-        cursor: how many elements have come already.
-        at: the (epoch, seq) of the set that the first page spoke of; None for the first page.
-    """
-
-    KIND: ClassVar[str] = "holdings_ask"
-
-    owner: PeerId
-    cursor: int = 0
-    at: tuple[int, int] | None = None
-
-    def to_body(self) -> Body:
-        return present(owner=self.owner, cursor=self.cursor, at=self.at)
-
-    @classmethod
-    def from_body(cls, body: Body) -> "HoldingsAsk":
-        fields = Fields(body, cls.KIND)
-        at = fields.list_of("at", int, 2)
-        if at and (len(at) != 2 or not all(0 <= number <= COUNT_MAX for number in at)):
-            raise fields.refuse("at", "is no epoch and seq")
-        return cls(
-            owner=fields.peer("owner"),
-            cursor=fields.integer("cursor", 0, COUNT_MAX),
-            at=(at[0], at[1]) if at else None,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldingsPage:
-    """A part of one member's set. The whole counts once it matches what its owner signed.
-
-    Attributes:
-        statement: the owner's signed heartbeat or delta that names the digest of the whole; None: not known here.
-        elements: in order of root and kind.
-        next_cursor: where to go on; None after the last page.
-    """
-
-    KIND: ClassVar[str] = "holdings_page"
-
-    statement: bytes | None = None
-    elements: tuple[Element, ...] = ()
-    next_cursor: int | None = None
-
-    def to_body(self) -> Body:
-        return present(
-            statement=self.statement,
-            elements=[list(element) for element in self.elements],
-            next_cursor=self.next_cursor,
-        )
-
-    @classmethod
-    def from_body(cls, body: Body) -> "HoldingsPage":
-        """Read a page; raises `Refused` for any field out of bounds."""
-        fields = Fields(body, cls.KIND)
-        entries = fields.list_of("elements", list, PAGE_BYTES // 8)
-        return cls(
-            statement=fields.binary_or_none("statement", 1, RECORD_BYTES),
-            elements=tuple(_element(entry, fields, "elements") for entry in entries),
-            next_cursor=fields.integer_or_none("next_cursor", 1, COUNT_MAX),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

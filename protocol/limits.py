@@ -96,9 +96,18 @@ RECOVERING_S: Final = 24 * 3600.0
 AWAY_S_MAX: Final = 7 * 24 * 3600.0
 """Longest `away` others honour after the last beat: guess."""
 
-SYNC_BUCKETS: Final = 256
-SYNC_ENTRIES: Final = 4_000_000
-"""Records that one sync lists at most: 100 MB of keys, far beyond what a peer can hold."""
+SYNC_LISTED: Final = 64
+"""Places listed of one range; a range of more is cut into parts."""
+SYNC_PARTS: Final = 4096
+"""Parts of one range in an answer: with the longest bounds two thirds of a page."""
+SYNC_RANGES_PER_ASK: Final = 4096
+SYNC_FRONTIER: Final = 65_536
+"""Ranges that may be known to differ at one time: 16 times what an honest peer's first answer names at most."""
+SYNC_ITEMS: Final = 4_000_000
+"""Ranges, places and items that one sync takes at most: far beyond the records that a peer can hold."""
+SYNC_PLACES_PER_WANT: Final = 4096
+SYNC_VALUES_PER_PAGE: Final = 8192
+"""Records or elements in one page: more than a page of the shortest elements holds."""
 SYNC_AFTER_S: Final = 60.0
 SYNC_EVERY_S: Final = 10.0
 LEASE_MS: Final = 3600_000

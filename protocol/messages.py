@@ -13,9 +13,7 @@ from protocol.codec import Body, decode, encode
 from protocol.holdings_messages import (
     Change,
     Element,
-    HoldingsAsk,
     HoldingsDelta,
-    HoldingsPage,
     LastHeardAnswer,
     LastHeardAsk,
     open_delta,
@@ -52,7 +50,7 @@ from protocol.receipt_messages import (
     sign_doubt,
     sign_receipt,
 )
-from protocol.sync_messages import SyncBuckets, SyncCompare, SyncList, SyncListing, SyncRecords, SyncWant
+from protocol.sync_messages import HoldingsAt, SyncCompare, SyncElements, SyncFetch, SyncRanges, SyncRecords, SyncWant
 
 __all__ = [
     "QUERY_ANSWERS",
@@ -71,9 +69,8 @@ __all__ = [
     "DoubtNotice",
     "Element",
     "Holder",
-    "HoldingsAsk",
+    "HoldingsAt",
     "HoldingsDelta",
-    "HoldingsPage",
     "HoldingsSummary",
     "InfoAnswer",
     "InfoAsk",
@@ -98,10 +95,10 @@ __all__ = [
     "RootAsk",
     "SignedBeat",
     "StatAnswer",
-    "SyncBuckets",
     "SyncCompare",
-    "SyncList",
-    "SyncListing",
+    "SyncElements",
+    "SyncFetch",
+    "SyncRanges",
     "SyncRecords",
     "SyncWant",
     "ThumbAnswer",
@@ -136,8 +133,8 @@ class Message(Protocol):
 
 M = TypeVar("M", bound=Message)
 
-SYNC_ASKS = (SyncCompare, SyncList, SyncWant, HoldingsAsk, LastHeardAsk)
-SYNC_ANSWERS = (SyncBuckets, SyncListing, SyncRecords, HoldingsPage, LastHeardAnswer, NoAnswer)
+SYNC_ASKS = (SyncCompare, SyncWant, SyncFetch, LastHeardAsk)
+SYNC_ANSWERS = (SyncRanges, SyncRecords, SyncElements, LastHeardAnswer, NoAnswer)
 REPLICA_ASKS = (LeaseAsk, LeaseReturn, ReceiptAsk, DoubtNotice)
 QUERY_ASKS = (InfoAsk, RootAsk, ListAsk, CharterAsk, ThumbAsk)
 QUERY_ANSWERS = (InfoAnswer, StatAnswer, LocateAnswer, ListAnswer, CharterAnswer, ThumbAnswer, NoAnswer)

@@ -16,6 +16,7 @@ from protocol.flow import Flow
 from protocol.identity import KeyPair, PeerId
 from protocol.limits import RECORD_ID_BYTES
 from protocol.pin import Pin, pin_id, safe_name
+from protocol.places import record_place
 from protocol.signed import open_signed, sign_body
 from protocol.stamp import Stamp
 
@@ -59,6 +60,7 @@ class Signed(Generic[R_co]):
         author: who signed them.
         key: 17 bytes naming what the record is about; records of one key compete.
         digest: sha2-256 of `raw`, 32 bytes.
+        place: where it stands among all records, for sync (`protocol.places`).
     """
 
     raw: bytes
@@ -66,6 +68,7 @@ class Signed(Generic[R_co]):
     author: PeerId
     key: bytes
     digest: bytes
+    place: bytes
 
     @property
     def stamp(self) -> Stamp:
@@ -107,7 +110,8 @@ def record_key(record: Record, author: str, raw: bytes) -> bytes:
 
 
 def _signed(raw: bytes, record: R, author: PeerId) -> Signed[R]:
-    return Signed(raw, record, author, record_key(record, author, raw), hashlib.sha256(raw).digest())
+    key, digest = record_key(record, author, raw), hashlib.sha256(raw).digest()
+    return Signed(raw, record, author, key, digest, record_place(key, digest))
 
 
 def sign_record(record: R, key: KeyPair) -> Signed[R]:

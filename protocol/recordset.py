@@ -11,6 +11,7 @@ expiry by not calling it.
 
 import heapq
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import Final, cast
 
 from protocol.changes import Changes, Journal, Merged, Status, Wanted
@@ -21,12 +22,12 @@ from protocol.fields import Replicas
 from protocol.identity import PeerId
 from protocol.life import ends_ms, leaves_ms
 from protocol.limits import AHEAD_MS, HELD_BACK_PER_AUTHOR
+from protocol.ordered import OrderedSet
 from protocol.pin_index import PinIndex, SignedPin
 from protocol.records import Flow, Pin, Record, Signed
 from protocol.roles import Standing
 from protocol.slots import Slot
 from protocol.stamp import Stamp
-from protocol.tally import Tally
 
 UNKNOWN_AUTHORS: Final = 64
 RECORDS_PER_UNKNOWN_AUTHOR: Final = 1000
@@ -48,7 +49,7 @@ class RecordSet:
         self._by_author: dict[PeerId, set[bytes]] = {}
         self._pins = PinIndex()
         self._flows: dict[str, Signed[Flow]] = {}
-        self._tally = Tally()
+        self._tally: OrderedSet[Signed[Record]] = OrderedSet(attrgetter("place"), attrgetter("digest"))
         self._time_ms = 0
         self._ends: list[tuple[int, bytes, bytes]] = []
         self._held: list[tuple[int, bytes, Signed[Record]]] = []
@@ -181,7 +182,7 @@ class RecordSet:
             journal.roots.add(signed.record.root)
 
     def _uncount(self, signed: Signed[Record], journal: Journal) -> None:
-        self._tally.remove(signed)
+        self._tally.discard(signed)
         if isinstance(signed.record, Flow):
             self._set_flow(signed.record.name, None, journal)
         elif isinstance(signed.record, Pin):
@@ -332,8 +333,8 @@ class RecordSet:
         return tuple(s.counting for s in slots if s.counting is not None and s.counting.author == author)
 
     @property
-    def tally(self) -> Tally:
-        """What counts, as sync compares it."""
+    def tally(self) -> OrderedSet[Signed[Record]]:
+        """What counts, in the order in which sync compares it."""
         return self._tally
 
     @property
@@ -346,7 +347,7 @@ class RecordSet:
         return (kept for slot in self._slots.values() for kept in slot.kept)
 
     def __len__(self) -> int:
-        return self._tally.count
+        return len(self._tally)
 
 
 def _deleted(record: Record) -> bool:

@@ -1,79 +1,100 @@
-"""Catch up with another peer's records: the asker's machine and the answerer's function.
+"""Bring a set to what another peer's is: the asker's machine and the answerer's functions.
 
 Only the asker learns; the other asks in its turn when it sees another digest. State is compared as current sets, never
-as history. The answerer keeps nothing between asks, so an asker that vanishes costs nothing, and the steps can be
-replaced by ranges without touching either's caller.
+as history, and the answerer keeps nothing between asks, so an asker that vanishes costs nothing. Small differences are
+wanted place by place; ranges where the asker has nothing, all of them when it joins, are fetched whole and never listed.
+
+The set is that of the records that count, or one member's holdings (`HoldingsAsker`).
 """
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final, Generic, TypeVar
 
+from protocol.beat import HoldingsSummary
 from protocol.errors import Reason, Refused
-from protocol.limits import PAGE_BYTES, SYNC_ENTRIES
-from protocol.recordset import RecordSet
+from protocol.holdings_messages import Element, open_summary
+from protocol.identity import PeerId
+from protocol.limits import PAGE_BYTES, SYNC_ITEMS, SYNC_PARTS, SYNC_RANGES_PER_ASK, SYNC_VALUES_PER_PAGE
+from protocol.ordered import OrderedSet
+from protocol.places import PINS, PLACE_BYTES, SHORT_BYTES
+from protocol.ranges import join_places, pack, split_places, unpack
+from protocol.reconciling import Comparison, Range, compare
+from protocol.records import Record, Signed
 from protocol.sync_messages import (
-    ENTRIES_PER_PAGE,
-    ENTRY_BYTES,
-    KEY_BYTES,
-    KEYS_PER_WANT,
-    PREFIX_BYTES,
-    SyncBuckets,
+    HoldingsAt,
     SyncCompare,
-    SyncList,
-    SyncListing,
+    SyncElements,
+    SyncFetch,
+    SyncRanges,
     SyncRecords,
     SyncWant,
 )
-from protocol.tally import Tally, bucket_of, record_order
 
-SyncAsk = SyncCompare | SyncList | SyncWant
-SyncAnswer = SyncBuckets | SyncListing | SyncRecords
-_RECORD_OVERHEAD_BYTES = 8
-_ENVELOPE_BYTES = 64
+V = TypeVar("V")
+SyncAsk = SyncCompare | SyncWant | SyncFetch
+SyncAnswer = SyncRanges | SyncRecords | SyncElements
 
-
-def answer_sync(records: RecordSet, ask: SyncAsk) -> SyncAnswer:
-    """Answer one ask of another member from what counts here now."""
-    if isinstance(ask, SyncCompare):
-        ours = b"".join(records.tally.fingerprints)
-        return SyncBuckets(
-            buckets=bytes(b for b in range(256) if ours[32 * b : 32 * b + 32] != ask.fingerprints[32 * b : 32 * b + 32])
-        )
-    if isinstance(ask, SyncList):
-        return _list(records.tally, ask)
-    return _fetch(records, ask)
+PLACES_AT_ONCE: Final = 512
+"""In one want: some half a page of records, so that several can be on their way."""
+FETCHES: Final = 16
+"""Ranges fetched at a time: what is missing is shared out among so many."""
+LISTED_AT_ONCE: Final = 65_536
+"""Places found missing before they are fetched: a bound on what a liar can have us remember."""
+_VALUE_OVERHEAD_BYTES: Final = 8
+_ENVELOPE_BYTES: Final = 128
 
 
-def _list(tally: Tally, ask: SyncList) -> SyncListing:
-    entries: list[bytes] = []
-    after = ask.after
-    for number in ask.buckets:
-        bucket = tally.bucket(number)
-        keys = sorted(key for key in bucket if key > after)
-        room = ENTRIES_PER_PAGE - len(entries)
-        entries += (key + bucket[key].digest[:PREFIX_BYTES] for key in keys[:room])
-        if len(keys) > room:
-            return SyncListing(entries=b"".join(entries), complete=False)
-        after = b""
-    return SyncListing(entries=b"".join(entries), complete=True)
+# -- answering --------------------------------------------------------------------------------------------------------
 
 
-def _fetch(records: RecordSet, ask: SyncWant) -> SyncRecords:
-    found: list[bytes] = []
+def answer_compare(ours: OrderedSet[V], ask: SyncCompare, statement: bytes | None = None) -> SyncRanges:
+    """Say how a peer's ranges differ from ours.
+
+    Raises:
+        Refused: the ranges are malformed.
+    """
+    return SyncRanges(ranges=pack(compare(ours, unpack(ask.ranges, SYNC_RANGES_PER_ASK))), statement=statement)
+
+
+def answer_records(ours: OrderedSet[Signed[Record]], ask: SyncWant | SyncFetch) -> SyncRecords:
+    """Give records that a peer lacks."""
+    values, taken, following = _page(ours, ask, lambda signed: len(signed.raw))
+    return SyncRecords(records=tuple(signed.raw for signed in values), taken=taken, next=following)
+
+
+def answer_elements(ours: OrderedSet[Element], ask: SyncWant | SyncFetch) -> SyncElements:
+    """Give elements of somebody's holdings that a peer lacks."""
+    values, taken, following = _page(ours, ask, lambda element: len(element.root) + len(element.kind))
+    return SyncElements(elements=tuple(values), taken=taken, next=following)
+
+
+def _page(
+    ours: OrderedSet[V], ask: SyncWant | SyncFetch, size_of: Callable[[V], int]
+) -> tuple[list[V], int, bytes | None]:
+    """The values asked for that fit a page; of how many places they are, and where the range goes on."""
+    found: list[V] = []
     room = PAGE_BYTES - _ENVELOPE_BYTES
-    keys = _split(ask.keys, KEY_BYTES)
-    for taken, key in enumerate(keys):
-        signed = records.get(key)
-        if signed is None:
-            continue
-        room -= len(signed.raw) + _RECORD_OVERHEAD_BYTES
-        if room < 0:
-            return SyncRecords(taken=taken, records=tuple(found))
-        found.append(signed.raw)
-    return SyncRecords(taken=len(keys), records=tuple(found))
+    for number, values in enumerate(_asked_for(ours, ask)):
+        for value in values:
+            room -= size_of(value) + _VALUE_OVERHEAD_BYTES
+            if room < 0 or len(found) == SYNC_VALUES_PER_PAGE:
+                return (found, number, None) if isinstance(ask, SyncWant) else (found, 0, ours.place_of(value))
+            found.append(value)
+    return found, len(ask.places) // SHORT_BYTES if isinstance(ask, SyncWant) else 0, None
 
 
-def _split(packed: bytes, width: int) -> list[bytes]:
-    return [packed[at : at + width] for at in range(0, len(packed), width)]
+def _asked_for(ours: OrderedSet[V], ask: SyncWant | SyncFetch) -> Iterator[Iterable[V]]:
+    """One value at a time; of each place wanted, the value there or nothing."""
+    if isinstance(ask, SyncFetch):
+        return ([value] for value in ours.between(ask.low, ask.high))
+    ends = ((place, place.ljust(PLACE_BYTES, b"\xff")) for place in split_places(ask.places))
+    return (islice(ours.between(low, high), 1) for low, high in ends)
+
+
+# -- asking -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,142 +103,154 @@ class Step:
 
     Attributes:
         records: signed bytes to parse and merge, in this order; the other peer may have sent anything.
-        ask: what to send next, or None at the end.
+        elements: of the holdings that are fetched.
+        again: what to ask for the rest of that answer.
     """
 
     records: tuple[bytes, ...] = ()
-    ask: SyncAsk | None = None
+    elements: tuple[Element, ...] = ()
+    again: SyncAsk | None = None
 
 
-class SyncAsker:
-    """One catching-up with one peer: send `first()`, then what each `handle` says, until it says nothing.
+class SyncAsker(Generic[V]):
+    """One catching-up with one peer: send what `next_asks` says, side by side, and give each answer to `handle`.
 
     Args:
-        records: our own; read only.
+        ours: our own; read only. What the answers bring may be put in as they come.
+        of: whose holdings; None for the records.
     """
 
-    def __init__(self, records: RecordSet) -> None:
-        self._records = records
-        self._awaited: type[SyncAnswer] | None = None
-        self._buckets = b""
-        self._listed = 0
-        self._last: tuple[int, bytes] = (-1, b"")
-        self._wanted: list[bytes] = []
+    def __init__(self, ours: OrderedSet[V], of: HoldingsAt | None = None) -> None:
+        self.of = of
+        self.comparison = Comparison(ours, drops=of is not None)
+        self._in_order: deque[SyncAsk] = deque()
+        self._any_order: list[SyncAsk] = []
+        self._came = 0
 
-    def first(self) -> SyncCompare:
-        """Begin."""
-        self._awaited = SyncBuckets
-        return SyncCompare(fingerprints=b"".join(self._records.tally.fingerprints))
+    def next_asks(self) -> tuple[SyncAsk, ...]:
+        """Return what to ask next, all at once if there are several; nothing at the end.
 
-    def handle(self, answer: SyncAnswer) -> Step:
-        """Act on the answer to the last ask.
+        Call it when every ask before, and every `Step.again`, has been handled.
+        """
+        if not self._in_order and not self._any_order:
+            found = self.comparison
+            if len(found.missing) < LISTED_AT_ONCE and (parts := found.ask()):
+                return (SyncCompare(ranges=pack(parts), of=self.of),)
+            self._plan_fetches()
+        if self._in_order:
+            return (self._in_order.popleft(),)
+        asks, self._any_order = tuple(self._any_order), []
+        return asks
+
+    def _plan_fetches(self) -> None:
+        found = self.comparison
+        places, found.missing = sorted(found.missing), []
+        ranges, found.empty = _shared_out(found.empty), []
+        for at in range(0, len(places), PLACES_AT_ONCE):
+            ask = SyncWant(places=join_places(places[at : at + PLACES_AT_ONCE]), of=self.of)
+            (self._in_order if places[at] < PINS else self._any_order).append(ask)
+        for low, high in ranges:
+            (self._in_order if low < PINS else self._any_order).append(SyncFetch(low=low, high=high, of=self.of))
+
+    def handle(self, ask: SyncAsk, answer: SyncAnswer) -> Step:
+        """Act on the answer to an ask.
 
         Raises:
-            Refused: it is not one, or it would never end.
+            Refused: it is none, or it would never end.
         """
-        if type(answer) is not self._awaited:
+        if isinstance(ask, SyncCompare):
+            if not isinstance(answer, SyncRanges):
+                raise Refused(Reason.MALFORMED, f"{answer.KIND} out of turn")
+            self._on_ranges(answer)
+            return Step()
+        if isinstance(answer, SyncRanges) or isinstance(answer, SyncElements) != (self.of is not None):
             raise Refused(Reason.MALFORMED, f"{answer.KIND} out of turn")
-        if isinstance(answer, SyncBuckets):
-            self._buckets = answer.buckets
-            return Step(ask=self._list(b"") if answer.buckets else None)
-        if isinstance(answer, SyncListing):
-            return self._on_listing(answer)
-        return self._on_records(answer)
+        again = _rest_of_want(ask, answer) if isinstance(ask, SyncWant) else _rest_of_fetch(ask, answer)
+        if isinstance(answer, SyncElements):
+            step = Step(elements=answer.elements, again=again)
+        else:
+            step = Step(records=answer.records, again=again)
+        self._came += len(step.records) + len(step.elements)
+        if self._came > SYNC_ITEMS:
+            raise Refused(Reason.TOO_LARGE, f"sync of more than {SYNC_ITEMS} items")
+        return step
 
-    def _list(self, after: bytes) -> SyncList:
-        self._awaited = SyncListing
-        return SyncList(buckets=self._buckets, after=after)
-
-    def _on_listing(self, answer: SyncListing) -> Step:
-        for entry in _split(answer.entries, ENTRY_BYTES):
-            key, prefix = entry[:KEY_BYTES], entry[KEY_BYTES:]
-            place = (bucket_of(key), key)
-            if place <= self._last or place[0] not in self._buckets:
-                raise Refused(Reason.MALFORMED, "sync listing out of order")
-            self._last = place
-            ours = self._records.get(key)
-            if ours is None or ours.digest[:PREFIX_BYTES] != prefix:
-                self._wanted.append(key)
-        self._listed += len(answer.entries) // ENTRY_BYTES
-        if self._listed > SYNC_ENTRIES:
-            raise Refused(Reason.TOO_LARGE, f"sync of more than {SYNC_ENTRIES} records")
-        if not answer.complete:
-            if not answer.entries:
-                raise Refused(Reason.MALFORMED, "sync listing that does not go on")
-            self._buckets = bytes(b for b in self._buckets if b >= self._last[0])
-            return Step(ask=self._list(self._last[1]))
-        self._wanted = [key for key in self._wanted if key[:1] in b"caedfp"]
-        self._wanted.sort(key=lambda key: (-record_order(key), key))
-        return Step(ask=self._want())
-
-    def _want(self) -> SyncWant | None:
-        if not self._wanted:
-            return None
-        self._awaited = SyncRecords
-        return SyncWant(keys=b"".join(self._wanted[: -KEYS_PER_WANT - 1 : -1]))
-
-    def _on_records(self, answer: SyncRecords) -> Step:
-        if answer.taken > min(KEYS_PER_WANT, len(self._wanted)):
-            raise Refused(Reason.MALFORMED, "more records than were wanted")
-        del self._wanted[-answer.taken :]
-        return Step(records=answer.records, ask=self._want())
+    def _on_ranges(self, answer: SyncRanges) -> None:
+        self.comparison.take(unpack(answer.ranges, 2 * SYNC_PARTS))
 
 
-class SyncTrigger:
-    """When to start catching up, and with whom (DESIGN §5).
+def _shared_out(ranges: Sequence[Range]) -> list[Range]:
+    """Join ranges that lie side by side into some `FETCHES`, none across what comes in order and what does not."""
+    most = -(-len(ranges) // FETCHES)
+    joined: list[tuple[Range, int]] = []
+    for low, high in sorted(ranges):
+        if joined and joined[-1][0].high == low and joined[-1][1] < most:
+            joined[-1] = (Range(joined[-1][0].low, high), joined[-1][1] + 1)
+        else:
+            joined.append((Range(low, high), 1))
+    shared: list[Range] = []
+    for (low, high), _ in joined:
+        shared += [Range(low, PINS), Range(PINS, high)] if low < PINS < high else [Range(low, high)]
+    return shared
 
-    With a peer whose digest has differed from ours over two of its beats while neither changed, or for a minute; with
-    anyone after joining. At most one sync starts per ten seconds; which of the candidates, the caller draws.
+
+def _rest_of_want(ask: SyncWant, answer: SyncRecords | SyncElements) -> SyncWant | None:
+    wanted = len(ask.places) // SHORT_BYTES
+    came = len(answer.elements if isinstance(answer, SyncElements) else answer.records)
+    if not 0 < answer.taken <= wanted or came > answer.taken or answer.next is not None:
+        raise Refused(Reason.MALFORMED, "more than was wanted, or nothing")
+    rest = ask.places[answer.taken * SHORT_BYTES :]
+    return SyncWant(places=rest, of=ask.of) if rest else None
+
+
+def _rest_of_fetch(ask: SyncFetch, answer: SyncRecords | SyncElements) -> SyncFetch | None:
+    came = len(answer.elements if isinstance(answer, SyncElements) else answer.records)
+    if answer.next is None:
+        return None
+    if not came or not ask.low < answer.next < ask.high:
+        raise Refused(Reason.MALFORMED, "sync that does not go on")
+    return SyncFetch(low=answer.next, high=ask.high, of=ask.of)
+
+
+class HoldingsAsker(SyncAsker[Element]):
+    """Fetches one member's holdings from anybody who knows them.
+
+    Args:
+        ours: that member's set as it is known here, which may be empty.
+        most: elements that nobody can hold more of.
+
+    Attributes:
+        summary: what the owner has signed of the set that is fetched, after the first answer.
     """
 
-    def __init__(self, *, after_s: float, every_s: float) -> None:
-        self._after_s = after_s
-        self._every_s = every_s
-        self._differing: dict[str, tuple[bytes, bytes, float]] = {}
-        self._steady: set[str] = set()
-        self._anyone = False
-        self._started_s: float | None = None
+    def __init__(self, ours: OrderedSet[Element], owner: PeerId, *, most: int) -> None:
+        super().__init__(ours, HoldingsAt(owner, None))
+        self._owner = owner
+        self._most = most
+        self._count = len(ours)
+        self.summary: HoldingsSummary | None = None
+        self.added: list[Element] = []
 
-    def ask_anyone(self) -> None:
-        """After joining, after a start, or on a gap: the next peer heard of will do."""
-        self._anyone = True
+    def _on_ranges(self, answer: SyncRanges) -> None:
+        if self.summary is None:
+            self._begin(answer.statement)
+        super()._on_ranges(answer)
 
-    def on_beat(self, peer: str, theirs: bytes, ours: bytes, now_s: float) -> None:
-        """Take note of the record digest in a peer's heartbeat, and of ours at that moment."""
-        if theirs == ours:
-            self.forget(peer)
-            return
-        before = self._differing.get(peer)
-        if before is not None and before[:2] == (theirs, ours):
-            self._steady.add(peer)
-        else:
-            self._steady.discard(peer)
-        self._differing[peer] = (theirs, ours, now_s if before is None else before[2])
+    def _begin(self, statement: bytes | None) -> None:
+        if statement is None:
+            raise Refused(Reason.STALE, f"the holdings of {self._owner} are not known there")
+        summary, signer = open_summary(statement)
+        if signer != self._owner:
+            raise Refused(Reason.BAD_SIGNATURE, f"holdings of {self._owner} signed by {signer}")
+        if summary.count > self._most:
+            raise Refused(Reason.TOO_LARGE, f"{self._owner} says that it holds {summary.count} roots")
+        self.summary = summary
+        self.of = HoldingsAt(self._owner, summary.order)
 
-    def forget(self, peer: str) -> None:
-        """The peer agrees with us or is gone."""
-        self._differing.pop(peer, None)
-        self._steady.discard(peer)
-
-    def candidates(self, reachable: frozenset[str], now_s: float) -> tuple[str, ...]:
-        """Return whom to sync with now, any one of them; empty if nobody or not yet."""
-        if self._started_s is not None and now_s - self._started_s < self._every_s:
-            return ()
-        if self._anyone:
-            return tuple(sorted(reachable))
-        return tuple(
-            sorted(
-                peer
-                for peer, (_, _, since_s) in self._differing.items()
-                if peer in reachable and (peer in self._steady or now_s - since_s >= self._after_s)
-            )
-        )
-
-    def started(self, now_s: float) -> None:
-        """A sync has begun."""
-        self._started_s = now_s
-
-    def finished(self, peer: str) -> None:
-        """A sync has ended well; the peer's next beats say whether another is needed."""
-        self._anyone = False
-        self.forget(peer)
+    def handle(self, ask: SyncAsk, answer: SyncAnswer) -> Step:
+        """See `SyncAsker.handle`; what comes is kept in `added`."""
+        step = super().handle(ask, answer)
+        self.added += step.elements
+        if self.summary is not None and len(self.added) > self.summary.count:
+            raise Refused(Reason.TOO_LARGE, f"more than the {self.summary.count} roots that {self._owner} holds")
+        return step

@@ -15,6 +15,8 @@ from protocol.certificate import Certificate, open_certificate, sign_certificate
 from protocol.errors import Reason
 from protocol.identity import KeyPair
 from protocol.leases import Lease
+from protocol.places import END
+from protocol.ranges import Part, pack
 from protocol.records import (
     Admission,
     Charter,
@@ -147,14 +149,15 @@ MESSAGES: tuple[m.Message, ...] = (
     m.DoubtNotice(doubt=RAW),
     m.AuditAsk(nonce=DIGEST, root=ROOT, kind="ipfs", recheck=True),
     m.AuditAnswer(proof=DIGEST),
-    m.SyncCompare(fingerprints=bytes(range(256)) * 32),
-    m.SyncBuckets(buckets=b"\x00\x07\xff"),
-    m.SyncList(buckets=b"\x07\xff", after=b"p" + bytes(16)),
-    m.SyncListing(entries=b"p" + bytes(24), complete=True),
-    m.SyncWant(keys=b"p" + bytes(16)),
-    m.SyncRecords(taken=2, records=(RAW,)),
-    m.HoldingsAsk(owner=PEER.peer_id, cursor=5),
-    m.HoldingsPage(statement=RAW, elements=(m.Element(ROOT, "ipfs"),), next_cursor=6),
+    m.SyncCompare(ranges=pack([Part(b"\x05\x80"), Part(END, fingerprint=bytes(range(16)))])),
+    m.SyncRanges(
+        ranges=pack([Part(b"\x05"), Part(b"\x05\x80", fingerprint=bytes(16)), Part(END, places=(b"\x05" * 16,))]),
+        statement=RAW,
+    ),
+    m.SyncWant(places=b"\x05" * 32),
+    m.SyncFetch(low=b"\x05", high=END, of=m.HoldingsAt(PEER.peer_id, (3, 41))),
+    m.SyncRecords(records=(RAW,), taken=2),
+    m.SyncElements(elements=(m.Element(ROOT, "ipfs"),), next=b"\x05" * 24),
     m.LastHeardAsk(),
     m.LastHeardAnswer(incarnation=1, epoch=2, seq=3),
     m.InfoAsk(),

@@ -13,7 +13,7 @@ from node.events import Events, wall_ms
 from node.swarm.own_holdings import OwnHoldings
 from node.swarm.records import SharedRecords
 from protocol.beat import SignedBeat
-from protocol.holdings import HoldingsBook
+from protocol.holdings import ElementSet, HoldingsBook
 from protocol.holdings_messages import Change, Element, HoldingsDelta, LastHeardAnswer
 from protocol.identity import KeyPair, PeerId
 from protocol.membership import Event, Froze, Membership, Seen
@@ -76,20 +76,21 @@ class Knowledge:
         self._keep_statement(peer, delta.after.order, raw)
         self._look_at(self.book.on_delta(member.peer_id, delta, trio.current_time()))
 
-    def statement_of(self, owner: str) -> tuple[bytes, list[Element]] | None:
-        """A peer's signed statement of its holdings with the elements that it is about, where both are known."""
-        if owner == self.me:
-            kept = self._statements.get(owner)
-            summary = self.own.summary()
-            return (kept[1], self.own.elements()) if kept and kept[0] == summary.order else None
-        member = self.membership.get(owner)
+    def stated_of(self, owner: str) -> tuple[tuple[int, int], bytes, ElementSet] | None:
+        """A peer's signed statement of its holdings with the set that it is about, where both are known.
+
+        The set is as it is kept here: to be read before anything else happens.
+        """
         kept = self._statements.get(owner)
-        if member is None or kept is None:
+        if kept is None:
             return None
-        holdings = self.book.of(member.peer_id)
-        if holdings.known is None or holdings.known.order != kept[0]:
+        if owner == self.me:
+            return (*kept, self.own.told) if kept[0] == self.own.summary().order else None
+        member = self.membership.get(owner)
+        holdings = None if member is None else self.book.of(member.peer_id)
+        if holdings is None or holdings.known is None or holdings.known.order != kept[0]:
             return None
-        return kept[1], sorted(holdings.held.elements)
+        return (*kept, holdings.held)
 
     def _keep_statement(self, peer: str, order: tuple[int, int], raw: bytes) -> None:
         """Replayed gossip must not take the place of what is newer."""

@@ -76,9 +76,10 @@ class OwnHoldings:
         """What to sign of the set as it was last told."""
         return self._told.summary(self.epoch, self._told_seq)
 
-    def elements(self) -> list[Element]:
-        """The set as it was last told, in order."""
-        return sorted(self._told.elements)
+    @property
+    def told(self) -> ElementSet:
+        """The set as it was last told; read only."""
+        return self._told
 
     def next_delta(self) -> HoldingsDelta | None:
         """The steps not told yet, as many as fit a message; they count as told from now on."""

@@ -13,6 +13,7 @@ from node.swarm.knowledge import Knowledge
 from node.swarm.listening import Listening
 from node.swarm.own_holdings import OwnHoldings
 from node.swarm.records import SharedRecords
+from node.swarm.sync_answers import SyncAnswers
 from protocol.admission import CURATOR, KEEPER, Admission
 from protocol.author import Author
 from protocol.founding import found_swarm
@@ -73,9 +74,11 @@ class Honest(Fellow):
         )
         self.catching_up = CatchingUp(
             self.rpc, self.records, self.knowledge.book, reachable=lambda: frozenset(self.host.connected()),
-            statement_of=self.knowledge.statement_of, on_holders=lambda _: None,
-            last_heard=self.knowledge.last_heard, on_offence=self.host.disconnect,
+            on_holders=lambda _: None, on_offence=self.host.disconnect,
         )  # fmt: skip
+        self.sync_answers = SyncAnswers(
+            self.rpc, self.records.counting, stated=self.knowledge.stated_of, last_heard=self.knowledge.last_heard
+        )
         self.comeback = Comeback(
             self.rpc, store, self.knowledge, reachable=lambda: frozenset(self.host.connected()), incarnation=1
         )

@@ -6,13 +6,10 @@ import pytest
 import trio
 
 from node.replication.releasing import _that_fit
-from node.swarm.catching_up import MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, _page_of
 from node.swarm.replica_calls import MAX_REQUEST_BYTES as LEASE_REQUEST_BYTES
-from protocol.holdings_messages import Element, HoldingsPage
 from protocol.lease_messages import LeaseAsk
-from protocol.limits import LEASE_PINS, RECORD_BYTES
+from protocol.limits import LEASE_PINS
 from protocol.messages import write_message
-from protocol.sync_messages import KEY_BYTES, KEYS_PER_WANT, SyncWant
 from store.errors import StoreFull
 from tests.swarm.fellows import Founded, honest
 
@@ -49,16 +46,6 @@ async def test_what_the_disk_refused_counts_but_is_vouched_for_only_once_written
         await peer.records.due()
         assert await peer.records.are_durable()
         assert admission.raw in {entry.raw for entry in peer.store.load_records()}
-
-
-def test_the_longest_messages_fit_what_is_taken() -> None:
-    assert len(write_message(SyncWant(keys=bytes(KEY_BYTES) * KEYS_PER_WANT))) <= MAX_REQUEST_BYTES
-    held = [Element(n.to_bytes(128, "big"), "k" * 16) for n in range(10_000)]
-    page = _page_of(held, 0)
-    assert 1000 < len(page) < 10_000
-    full = HoldingsPage(statement=bytes(RECORD_BYTES // 4), elements=tuple(page), next_cursor=len(page))
-    assert len(write_message(full)) <= MAX_RESPONSE_BYTES
-    assert _page_of(held, 9_999) == held[-1:]
 
 
 @pytest.mark.parametrize("size_bytes", [300, 5_000, 21_000])

@@ -13,11 +13,13 @@ from node.swarm.records import HELD_SPARE
 from protocol import messages as m
 from protocol.beat import Beat, sign_beat
 from protocol.holdings import ElementSet
-from protocol.holdings_messages import Change, Element, HoldingsDelta, HoldingsPage, LastHeardAnswer, sign_delta
+from protocol.holdings_messages import Change, Element, HoldingsDelta, LastHeardAnswer, sign_delta
 from protocol.identity import KeyPair
 from protocol.join_messages import RecordBatch
 from protocol.messages import write_message
 from protocol.net.rpc import Rpc
+from protocol.places import END
+from protocol.ranges import Part, pack
 from tests.net.hosts import connect_all, eventually, running
 from tests.swarm.fellows import Fellow, Founded, Honest, honest
 
@@ -121,14 +123,16 @@ def answering(answer: Callable[[bytes], Awaitable[bytes]]) -> Callable[[Rpc], No
 @pytest.mark.parametrize(
     "answer",
     [
-        m.SyncListing(entries=b"", complete=True),
+        m.SyncRanges(ranges=b"\x01\xff\x01\xff"),
+        m.SyncRanges(),
         m.SyncRecords(taken=1, records=(b"rubbish",)),
+        m.SyncElements(),
         m.LastHeardAnswer(),
         None,
     ],
 )
 async def test_sync_answered_out_of_turn_or_with_rubbish_costs_the_connection(
-    tmp_path: Path, answer: m.SyncListing | m.SyncRecords | m.LastHeardAnswer | None
+    tmp_path: Path, answer: m.SyncRanges | m.SyncRecords | m.SyncElements | m.LastHeardAnswer | None
 ) -> None:
     async def say(_: bytes) -> bytes:
         return b"\x00" if answer is None else write_message(answer)
@@ -146,14 +150,14 @@ async def test_a_set_too_large_to_be_true_is_not_taken_and_not_asked_for_all_the
     async def say(_: bytes) -> bytes:
         nonlocal asked
         asked += 1
-        return write_message(HoldingsPage(statement=statement, elements=(Element(ROOT, "ipfs"),), next_cursor=asked))
+        return write_message(m.SyncRanges(ranges=pack([Part(END, places=(bytes(16),))]), statement=statement))
 
     async with met(tmp_path, answering(say)) as (peer, hostile, founded):
         huge = replace(ElementSet().summary(1, 9), count=HELD_SPARE * 2)
         statement = sign_beat(beat_of(hostile.key, holdings=huge), hostile.key)
         await hostile.gossip.publish(beat_topic(founded.swarm_id), statement)
         await eventually(lambda: asked >= 2)
-        assert asked == 2  # one page a try, and the next try waits
+        assert asked == 2  # once a try, and the next try waits
         assert not peer.knowledge.book.holders(ROOT, "ipfs")
 
 

@@ -1,102 +1,23 @@
-"""Sync, holdings and membership, driven by hand on a clock of our own."""
+"""When to sync, holdings and membership, driven by hand on a clock of our own."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.author import Author
 from protocol.beat import Beat, HoldingsSummary, SignedBeat
 from protocol.clock_check import judge_clock
 from protocol.errors import Refused
-from protocol.founding import found_swarm
 from protocol.holdings import SNAPSHOT_AFTER_S, ElementSet, HoldingsBook
 from protocol.holdings_messages import Change, Element, HoldingsDelta, sign_delta
 from protocol.identity import KeyPair, PeerId
-from protocol.limits import AHEAD_MS, HOLDINGS_PER_DELTA, PAGE_BYTES
+from protocol.limits import AHEAD_MS, HOLDINGS_PER_DELTA
 from protocol.membership import Froze, Membership, Restated, Seen
-from protocol.messages import SYNC_ANSWERS, SYNC_ASKS, read_message, write_message
-from protocol.records import Pin, Record, Signed, parse_record
-from protocol.recordset import RecordSet
 from protocol.roles import Standing
 from protocol.stamp import Stamp
-from protocol.sync import SyncAsker, SyncTrigger, answer_sync
-from protocol.sync_messages import SyncBuckets, SyncListing, SyncRecords
+from protocol.sync_trigger import SyncTrigger
 
 FOUNDER, STEWARD, OTHER, THIRD = (KeyPair(bytes([n]) * 32) for n in range(1, 5))
 T0 = 1_800_000_000_000
-FOUNDING = found_swarm(FOUNDER.peer_id, STEWARD, OTHER.peer_id, name="test", now_ms=T0)
-AUTHOR = Author(FOUNDER)
-PINS = [
-    AUTHOR.write(Pin(id=n.to_bytes(16, "big"), flow="f", root=b"\x01\x55\x12\x20" + n.to_bytes(32, "big")), T0)
-    for n in range(60)
-]
-LATER = [AUTHOR.write(signed.record, T0 + 1000, after=signed.stamp) for signed in PINS]
-
-
-def records_of(*more: Signed[Record], founded: bool = True) -> RecordSet:
-    found = RecordSet(FOUNDING.swarm)
-    for signed in (*(FOUNDING.records if founded else ()), *more):
-        found.merge(signed, T0 + 1000)
-    return found
-
-
-def pull(source: RecordSet, to: RecordSet) -> int:
-    """Let `to` catch up with `source` over bytes; return the records that came."""
-    asker, came = SyncAsker(to), 0
-    ask = asker.first()
-    while ask is not None:
-        heard = read_message(write_message(ask), SYNC_ASKS)
-        raw = write_message(answer_sync(source, heard))
-        assert len(raw) <= PAGE_BYTES
-        step = asker.handle(read_message(raw, SYNC_ANSWERS))
-        for record in step.records:
-            signed = parse_record(record)
-            assert signed is not None
-            to.merge(signed, T0 + 1000)
-            came += 1
-        ask = step.ask
-    return came
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    st.sets(st.integers(0, 59)), st.sets(st.integers(0, 59)), st.sets(st.integers(0, 59)), st.sets(st.integers(0, 59))
-)
-def test_two_peers_that_pull_from_each_other_agree(a: set[int], b: set[int], c: set[int], d: set[int]) -> None:
-    one = records_of(*(PINS[n] for n in a), *(LATER[n] for n in b))
-    other = records_of(*(PINS[n] for n in c), *(LATER[n] for n in d))
-    pull(one, other)
-    pull(other, one)
-    assert one.digest == other.digest
-    assert pull(one, other) == 0
-    assert one.digest == records_of(*(PINS[n] for n in a | c), *(LATER[n] for n in b | d)).digest
-
-
-def test_a_newcomer_gets_roles_before_what_needs_them() -> None:
-    newcomer = RecordSet(FOUNDING.swarm)
-    assert pull(records_of(*PINS), newcomer) == 2 + len(PINS)
-    assert newcomer.pin_count == len(PINS)
-
-
-def test_a_sync_of_many_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("protocol.sync.ENTRIES_PER_PAGE", 3)
-    monkeypatch.setattr("protocol.sync.KEYS_PER_WANT", 7)
-    monkeypatch.setattr("protocol.sync.PAGE_BYTES", 2000)
-    full, newcomer = records_of(*PINS), RecordSet(FOUNDING.swarm)
-    pull(full, newcomer)
-    assert newcomer.digest == full.digest
-
-
-def test_a_lying_answerer_is_refused() -> None:
-    asker = SyncAsker(records_of())
-    asker.first()
-    with pytest.raises(Refused):
-        asker.handle(SyncRecords(taken=1, records=()))
-    asker.handle(SyncBuckets(buckets=bytes(range(256))))
-    with pytest.raises(Refused):
-        asker.handle(SyncListing(entries=b"", complete=False))
-    with pytest.raises(Refused):
-        asker.handle(SyncListing(entries=2 * (PINS[0].key + bytes(8)), complete=False))
 
 
 def test_when_a_sync_starts() -> None:

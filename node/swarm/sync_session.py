@@ -1,0 +1,62 @@
+"""One catching-up with one peer: carry out what `protocol.sync` asks for, several calls at a time."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from protocol.errors import Refused
+from protocol.net.errors import NetError
+from protocol.sync import Step, SyncAnswer, SyncAsk, SyncAsker, V
+
+Call = Callable[[SyncAsk], Awaitable[SyncAnswer]]
+Take = Callable[[Step], Awaitable[None]]
+
+
+async def carry_out(asker: SyncAsker[V], call: Call, take: Take, *, at_once: int, in_thread: bool = False) -> None:
+    """Ask until nothing is left to ask.
+
+    Args:
+        call: brings the answer to one ask.
+        take: takes in what an answer has brought, before more is asked of the same range.
+        at_once: calls on their way at a time, of those whose order does not matter.
+        in_thread: whether the asker works in a thread; its set must not change meanwhile.
+
+    Raises:
+        NetError: a call failed.
+        Refused: the peer answers what no honest peer would; or `take` raised it.
+    """
+
+    async def handled(ask: SyncAsk, answer: SyncAnswer) -> Step:
+        return await trio.to_thread.run_sync(asker.handle, ask, answer) if in_thread else asker.handle(ask, answer)
+
+    while asks := await trio.to_thread.run_sync(asker.next_asks) if in_thread else asker.next_asks():
+        await _carry_out_all(deque(asks), call, handled, take, at_once)
+
+
+async def _carry_out_all(
+    waiting: deque[SyncAsk],
+    call: Call,
+    handle: Callable[[SyncAsk, SyncAnswer], Awaitable[Step]],
+    take: Take,
+    at_once: int,
+) -> None:
+    failures: list[NetError | Refused] = []
+
+    async def work() -> None:
+        try:
+            while waiting:
+                ask: SyncAsk | None = waiting.popleft()
+                while ask is not None:
+                    step = await handle(ask, await call(ask))
+                    await take(step)
+                    ask = step.again
+        except (NetError, Refused) as error:
+            failures.append(error)
+            nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(min(at_once, len(waiting))):
+            nursery.start_soon(work)
+    if failures:
+        raise failures[0]
