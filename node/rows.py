@@ -254,13 +254,16 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """A file of an image, about to be read. `chunks` yields exactly `size_bytes` bytes, or raises a `UserError`."""
+    """A file of an image, or an archive, about to be read.
+
+    `chunks` yields exactly `size_bytes` bytes, or raises a `UserError`; None: nobody knows how many beforehand.
+    """
 
     root: str
     name: str
     cid: str
     media_type: str
-    size_bytes: int
+    size_bytes: int | None
     chunks: AsyncIterator[bytes]
 
 

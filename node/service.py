@@ -92,6 +92,22 @@ class ImageQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """Images and other DAGs to put into one archive."""
+
+    refs: Annotated[tuple[str, ...], Meta(min_length=1, max_length=1000)]
+    flow: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """Where an archive's roots go. `name`: of its pins; None: what is known of them already."""
+
+    flow: str = "default"
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Remove:
     """Move the pins of `ref` to the trash; `purge` deletes them (stewards only). `flow` None: its only flow."""
 
@@ -167,6 +183,12 @@ class Service(OperatorService, Protocol):
 
     async def content(self, ref: str, variant: str, flow: str | None) -> Content:
         """Open a variant: original, display, large, medium, small, preview, frame-NN, image.json; fetched if absent."""
+
+    async def export(self, request: Export) -> Content:
+        """A CARv1 archive of whole DAGs, fetched where they are not here."""
+
+    async def import_archive(self, options: ImportOptions, body: AsyncIterator[bytes]) -> Page[Added]:
+        """Take in a CARv1 archive and pin its roots; `Added.error` says why one was not."""
 
     async def remove(self, request: Remove) -> tuple[Removed, ...]:
         """To the trash. `Ambiguous` with the flows when `flow` is None and several want it."""

@@ -19,6 +19,7 @@ from store.varint import MAX_MULTIFORMATS_BYTES, VarintError, encode_varint, rea
 
 MAX_HEADER_BYTES = 64 * 1024
 """Room for 1,500 roots. A guess: other software writes one."""
+MAX_ROOTS = 1000
 
 
 class CarFrame(NamedTuple):
@@ -37,13 +38,20 @@ class CarFrame(NamedTuple):
 
 
 def car_header(roots: Sequence[bytes]) -> bytes:
-    """Return the beginning of an archive with these roots, fewer than 24."""
-    if len(roots) >= 24:
-        raise ValueError(f"`roots` must be fewer than 24, not {len(roots)}")
+    """Return the beginning of an archive with these roots, at most `MAX_ROOTS`."""
+    if len(roots) > MAX_ROOTS:
+        raise ValueError(f"`roots` must be at most {MAX_ROOTS}, not {len(roots)}")
     links = b"".join(b"\xd8\x2a\x58" + bytes((len(root) + 1,)) + b"\0" + root for root in roots)
     # {"roots": […], "version": 1}; libipld would write a CID as plain bytes.
-    header = b"\xa2\x65roots" + bytes((0x80 | len(roots),)) + links + b"\x67version\x01"
+    header = b"\xa2\x65roots" + _array_head(len(roots)) + links + b"\x67version\x01"
     return encode_varint(len(header)) + header
+
+
+def _array_head(count: int) -> bytes:
+    """How DAG-CBOR begins a list of so many, in its shortest form."""
+    if count < 24:
+        return bytes((0x80 | count,))
+    return b"\x98" + bytes((count,)) if count < 256 else b"\x99" + count.to_bytes(2, "big")
 
 
 def frame_prefix(cid: bytes, size_bytes: int) -> bytes:

@@ -28,6 +28,8 @@ COMMANDS = {
     "flow": "flows and their policies",
     "zone": "this peer's failure domain",
     "maintenance": "be away for a while without being replaced",
+    "export": "write images to a CAR file",
+    "import": "take in a CAR file and pin its roots",
     "events": "events as they happen",
     "config": "the daemon's settings",
 }

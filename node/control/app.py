@@ -183,11 +183,12 @@ def _answered(endpoint: Endpoint, answer: Any) -> Served:
     if isinstance(answer, Content):
         headers = {
             "content-type": answer.media_type,
-            "content-length": str(answer.size_bytes),
             "x-pinakothek-root": answer.root,
             "x-pinakothek-cid": answer.cid,
             "x-pinakothek-file": answer.name,
         }
+        if answer.size_bytes is not None:
+            headers["content-length"] = str(answer.size_bytes)
         return Streamed(_all_chunks(answer), headers)
     return Response(msgspec.json.encode(answer), media_type="application/json")
 

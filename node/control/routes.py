@@ -6,7 +6,7 @@ from node import rows
 from node.control import queries
 from node.control.endpoint import Asked, Endpoint, Form
 from node.control.operator_routes import OPERATOR_ENDPOINTS
-from node.service import AddFile, AddPin, ImageQuery, MakeInvite, Service, SetFlow
+from node.service import AddFile, AddPin, Export, ImageQuery, ImportOptions, MakeInvite, Service, SetFlow
 
 
 async def _trash(service: Service, asked: Asked) -> rows.Page[rows.TrashRow]:
@@ -140,6 +140,26 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         call=lambda service, asked: service.block(asked.path["cid"], fetch=asked.query.fetch),
         query=queries.Block,
         form=Form.BYTES,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/export",
+        name="export",
+        summary="A CARv1 archive of images and other DAGs",
+        call=lambda service, asked: service.export(asked.body),
+        body=Export,
+        form=Form.CONTENT,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/import",
+        name="import",
+        summary="Take in a CARv1 archive and pin its roots",
+        call=lambda service, asked: service.import_archive(asked.query, asked.upload),
+        answer=rows.Added,
+        query=ImportOptions,
+        upload=True,
+        form=Form.LISTING,
     ),
     Endpoint(
         method="GET",

@@ -27,6 +27,7 @@ from protocol.pin import Pin, pin_id
 from protocol.records import Replicas, Signed
 from store.errors import ImageRejected, StoreError
 from store.images.directory import image_directory
+from store.images.facts import ImageFacts
 from store.store import Holding, Owner, RecordEntry, Store
 from store.unixfs import Block
 
@@ -148,6 +149,22 @@ class Intake:
                 raise
             self._on_holding(holding, True)
         return Taken(root=root, original=original.cid, new=True, size_bytes=size_bytes, pin=signed)
+
+    async def remade(self, path: Path, original: bytes, *, variants: bool) -> tuple[bytes, ImageFacts] | None:
+        """The root that the image in a file has when it is made here, and its facts; None where it is no image we keep.
+
+        Args:
+            original: CID that the file's bytes should have; None as well where they have another.
+        """
+        async with self._slots:
+            read = await trio.to_thread.run_sync(self._read, path)
+            if read.cid != original:
+                return None
+            try:
+                built = await self._decoder.build(path, variants=variants)
+            except ImageRejected:
+                return None
+            return image_directory(read.cid, read.tsize_bytes, built)[-1].cid, built.facts
 
     def _known(self, original: bytes) -> Pin | None:
         """A live pin of these bytes whose image this peer holds: then only this flow's pin is to be written."""

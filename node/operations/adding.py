@@ -7,20 +7,17 @@ from pathlib import Path
 
 import trio
 
-from node.errors import Failed, TimedOut, Usage
+from node.errors import TimedOut, Usage
 from node.events import wall_ms
 from node.ingest.intake import Request, Taken
 from node.ingest.source import MAX_FILE_BYTES
 from node.operations import policy
+from node.operations.receiving import check_room, receive
 from node.parts import Parts
-from node.quantities import escape_path, size_text, unescape_path
+from node.quantities import escape_path, unescape_path
 from node.rows import Added
 from node.service import AddFile, AddOptions
 from store.cid import cid_text
-from store.errors import StoreFull
-
-WRITE_BYTES = 1 << 20
-"""Of an upload, between two turns in a thread."""
 
 
 class Adding:
@@ -41,7 +38,7 @@ class Adding:
             size_bytes = (await trio.Path(path).stat()).st_size
         except OSError:
             size_bytes = 0  # whoever reads it says what is wrong with it
-        await self._check_room(size_bytes)
+        await check_room(self._parts, size_bytes)
         return await self._take(path, request.path, name, request.options)
 
     async def upload(self, options: AddOptions, body: AsyncIterator[bytes]) -> Added:
@@ -50,10 +47,8 @@ class Adding:
         self._check(name, options)
         path = self._parts.store.workspace / f"upload-{secrets.token_hex(8)}"
         try:
-            await self._receive(path, body)
+            await receive(self._parts, path, body, MAX_FILE_BYTES)
             return await self._take(path, name, name, options)
-        except OSError as error:
-            raise Failed(f"the workspace: {(error.strerror or str(error)).lower()}") from error
         finally:
             with trio.CancelScope(shield=True):
                 await trio.Path(path).unlink(missing_ok=True)
@@ -64,29 +59,6 @@ class Adding:
         policy.check_pin_name(name)
         replicas = policy.check_bounds(self._parts, options.replicas)
         policy.check_wait(self._parts, options.wait, options.flow, replicas)
-
-    async def _check_room(self, size_bytes: int) -> None:
-        used_bytes = await trio.to_thread.run_sync(self._parts.store.used_bytes)
-        free_bytes = max(0, self._parts.capacity_bytes - used_bytes)
-        if size_bytes > free_bytes:
-            raise Failed(str(StoreFull(size_bytes, free_bytes)), hint="give this peer more --capacity")
-
-    async def _receive(self, path: Path, body: AsyncIterator[bytes]) -> None:
-        """Write an upload to a file of the workspace, bounded."""
-        size_bytes = 0
-        parts: list[bytes] = []
-        async with await trio.open_file(path, "xb", buffering=0) as file:
-            async for part in body:
-                size_bytes += len(part)
-                if size_bytes > MAX_FILE_BYTES:
-                    raise Failed(f"too large: more than {size_text(MAX_FILE_BYTES)}")
-                parts.append(part)
-                if sum(map(len, parts)) >= WRITE_BYTES:
-                    await self._check_room(size_bytes)
-                    await file.write(b"".join(parts))
-                    parts.clear()
-            await self._check_room(size_bytes)
-            await file.write(b"".join(parts))
 
     async def _take(self, path: Path, told: str, name: str, options: AddOptions) -> Added:
         taken = await self._parts.intake.take(

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 
 from node.operations.adding import Adding
+from node.operations.archives import Archives
 from node.operations.bin import Bin
 from node.operations.content import Contents
 from node.operations.flows import Flows
@@ -37,7 +38,7 @@ from node.rows import (
     Status,
     TrashRow,
 )
-from node.service import AddFile, AddOptions, AddPin, ImageQuery, MakeInvite, Remove, SetFlow
+from node.service import AddFile, AddOptions, AddPin, Export, ImageQuery, ImportOptions, MakeInvite, Remove, SetFlow
 
 
 class Operations:
@@ -53,6 +54,7 @@ class Operations:
         self._adding = Adding(parts)
         self._looking = Looking(parts, self._bin)
         self._contents = Contents(parts, self._looking)
+        self._archives = Archives(parts, self._looking)
         self._removing = Removing(parts, self._bin)
         self._pinning = Pinning(parts)
         self._members = Members(parts)
@@ -99,6 +101,12 @@ class Operations:
 
     async def content(self, ref: str, variant: str, flow: str | None) -> Content:
         return await self._contents.open(ref, variant, flow)
+
+    async def export(self, request: Export) -> Content:
+        return await self._archives.export(request)
+
+    async def import_archive(self, options: ImportOptions, body: AsyncIterator[bytes]) -> Page[Added]:
+        return await self._archives.import_archive(options, body)
 
     async def remove(self, request: Remove) -> tuple[Removed, ...]:
         return await self._removing.remove(request)

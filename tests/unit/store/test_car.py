@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.car import CarReader, car_header, frame_prefix, write_car
+from store.car import MAX_ROOTS, CarReader, car_header, frame_prefix, write_car
 from store.cid import DAG_CBOR, RAW, cid_of, identity_cid
 from store.dag_pb import MAX_BLOCK_BYTES
 from store.errors import BlockCorrupt, DagMalformed, DagTooLarge, DagUnsupported, StoreError
@@ -124,6 +124,12 @@ def test_a_frame_of_an_identity_cid_is_whole() -> None:
     assert [frame.cid for frame in CarReader(io.BytesIO(written))] == [cid]
 
 
-def test_roots_are_few() -> None:
-    with pytest.raises(ValueError, match="fewer than 24"):
-        car_header([A] * 24)
+@pytest.mark.parametrize("count", [0, 1, 23, 24, 255, 256, MAX_ROOTS])
+def test_any_number_of_roots_up_to_the_bound_is_read_back(count: int) -> None:
+    roots = [cid_of(RAW, b"%d" % number) for number in range(count)]
+    assert CarReader(io.BytesIO(car_header(roots))).roots == roots
+
+
+def test_roots_are_bounded() -> None:
+    with pytest.raises(ValueError, match="at most"):
+        car_header([A] * (MAX_ROOTS + 1))
