@@ -18,6 +18,7 @@ from node.parts import Parts
 from node.reading import Reading
 from node.replication.audited import Audited
 from node.replication.auditing import Auditing
+from node.replication.backend_health import BackendHealth
 from node.replication.beliefs import Beliefs
 from node.replication.controller import Controller
 from node.replication.executor import Executor
@@ -25,6 +26,7 @@ from node.replication.receipts import Receipts
 from node.replication.recovering import Recovering
 from node.replication.releasing import Releasing, SteadyClock
 from node.replication.retracting import Retracting
+from node.replication.scrubbing import Scrubbing
 from node.replication.storm_watch import StormWatch
 from node.replication.throttle import Throttle
 from node.replication.work import Work
@@ -106,7 +108,7 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     )  # fmt: skip
     speaking = Speaking(
         host, gossip, swarm_id, knowledge, name=config.name, version=VERSION, comeback=comeback,
-        describe=about.describe,
+        describe=about.describe, muted=lambda: retracting.overdue,
     )  # fmt: skip
     listening = Listening(
         gossip, swarm_id, knowledge, on_beat=lambda signed: hooks.beat(signed), on_offence=host.disconnect
@@ -119,6 +121,11 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     recovering = Recovering(store, knowledge, catching_up, on_over=lambda: hooks.replan(None))
     sources = Sources(host, knowledge, about)
     reading = Reading(store, bitswap, sources.for_reading)
+    retracting = Retracting(store, knowledge)
+    disk = BackendHealth(
+        store, knowledge, retracting, on_refusal=about.disk_refused, on_unreadable=lambda: hooks.unreadable()
+    )
+    scrubbing = Scrubbing(store, knowledge, on_unreadable=lambda: hooks.unreadable())
     audited = Audited(rpc, store, key.peer_id, holds=knowledge.own.holds, on_unreadable=lambda: hooks.unreadable())
     auditing = Auditing(
         rpc, store, knowledge, now_ms=SteadyClock().now_ms, blocked=lambda: daemon.blocked(),
@@ -149,13 +156,13 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         settings=effective, key=key, swarm=swarm, swarm_id=swarm_id, capacity_bytes=about.capacity_bytes,
         started_s=trio.current_time(), store=store, events=knowledge.events, records=records, knowledge=knowledge,
         lookup=lookup, host=host, bitswap=bitswap, gossip=gossip, speaking=speaking, executor=executor,
-        controller=controller, receipts=receipts, storm=storm, auditing=auditing, audited=audited, reading=reading,
-        intake=intake, gateway=_gateway(config), orders=orders,
-        about=about,
+        controller=controller, receipts=receipts, storm=storm, auditing=auditing, audited=audited,
+        scrubbing=scrubbing, retracting=retracting, disk=disk, reading=reading, intake=intake,
+        gateway=_gateway(config), orders=orders, about=about,
     )  # fmt: skip
     inner = Inner(
         contacts=contacts, listening=listening, catching_up=catching_up, comeback=comeback, releasing=releasing,
-        recovering=recovering, retracting=Retracting(store, knowledge, knowledge.events), about=about,
+        recovering=recovering, about=about,
     )  # fmt: skip
     daemon = Daemon(parts, inner)
     daemon.connect(hooks)

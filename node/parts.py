@@ -10,9 +10,12 @@ from node.lookup import Lookup
 from node.reading import Reading
 from node.replication.audited import Audited
 from node.replication.auditing import Auditing
+from node.replication.backend_health import BackendHealth
 from node.replication.controller import Controller
 from node.replication.executor import Executor
 from node.replication.receipts import Receipts
+from node.replication.retracting import Retracting
+from node.replication.scrubbing import Scrubbing
 from node.replication.storm_watch import StormWatch
 from node.self_description import SelfDescription
 from node.standing_orders import StandingOrders
@@ -58,6 +61,9 @@ class Parts:
     storm: StormWatch
     auditing: Auditing
     audited: Audited
+    scrubbing: Scrubbing
+    retracting: Retracting
+    disk: BackendHealth
     reading: Reading
     intake: Intake
     gateway: GatewayProcess | None

@@ -147,6 +147,35 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scrub:
+    """A whole scrub. `healed`: of the bad blocks, those that were fetched anew before it returned."""
+
+    blocks_checked: int
+    bad: int
+    healed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """One root, every block of it hashed here. `error` says which is bad; the rest counts proofs of its other holders.
+
+    `held` False: it is not held here, so nothing was hashed and nobody can be asked for a proof.
+    """
+
+    root: str
+    name: str
+    held: bool
+    blocks_checked: int
+    ok: bool
+    error: str | None = None
+    challenges: int = 0
+    proven: int = 0
+    wrong: int = 0
+    silent: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replicas:
     """A replication factor; 1 ≤ min ≤ max."""
 

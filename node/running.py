@@ -11,7 +11,6 @@ from node.events import wall_ms
 from node.parts import Parts
 from node.replication.recovering import Recovering
 from node.replication.releasing import Releasing
-from node.replication.retracting import Retracting
 from node.self_description import SelfDescription
 from node.supervisor import Worker
 from node.swarm.catching_up import CatchingUp
@@ -55,7 +54,6 @@ class Inner:
     comeback: Comeback
     releasing: Releasing
     recovering: Recovering
-    retracting: Retracting
     about: SelfDescription
 
 
@@ -71,7 +69,7 @@ class Daemon:
         self._start_quiet_until_s = parts.knowledge.membership.plans_blocked_until_s
         self._was_blocked = True
         self._members: frozenset[str] = frozenset()
-        self._retraction = Worker("unreadable", inner.retracting.work)
+        self._retraction = Worker("unreadable", parts.retracting.work)
 
     def connect(self, hooks: "Hooks") -> None:
         """Let the parts tell one another."""
@@ -117,7 +115,9 @@ class Daemon:
             Worker("expiry", self._let_time_act),
             Worker("housekeeping", self._keep_house),
             self._retraction,
+            Worker("disk", self.parts.disk.work),
             Worker("audit", self.parts.auditing.work),
+            Worker("scrub", self.parts.scrubbing.work),
             Worker("recovery", self._inner.recovering.work),
         )
 

@@ -30,9 +30,11 @@ from node.rows import (
     Removed,
     Replicas,
     Resolved,
+    Scrub,
     SettingRow,
     Status,
     TrashRow,
+    Verified,
 )
 
 Count = Annotated[int, Meta(ge=1)]
@@ -108,6 +110,22 @@ class ImportOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Which images `verify` is about: one (`ref`), or those of a flow.
+
+    Attributes:
+        deep: also have each other live holder prove it.
+        limit: images a page, each of which is read whole.
+    """
+
+    ref: str | None = None
+    flow: str | None = None
+    deep: bool = False
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Remove:
     """Move the pins of `ref` to the trash; `purge` deletes them (stewards only). `flow` None: its only flow."""
 
@@ -165,6 +183,12 @@ class Service(OperatorService, Protocol):
 
     async def audit(self) -> Audit:
         """Have the live holders of everything held here prove it, now; returns when that is done."""
+
+    async def scrub(self) -> Scrub:
+        """Hash every block of this peer's store, now; returns when what was bad is healed, or cannot be for a minute."""
+
+    async def verify(self, query: Verify) -> Page[Verified]:
+        """Hash every block of some images here, a page of them."""
 
     async def add(self, request: AddFile) -> Added:
         """Take a file in; `Added.path` repeats the request's. Raises `TimedOut` with `partial=Added(…)`."""

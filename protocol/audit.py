@@ -143,6 +143,9 @@ class Audits:
             one.unanswered_ms = None
             self._enter(one, min(one.next_ms, now_ms + SLOW_RECHECK_MS))
 
+    def __len__(self) -> int:
+        return len(self._doubtful)
+
     # verdicts
 
     def answered(self, copy: Copy, outcome: Outcome, now_ms: int, *, spread: float) -> tuple[Effect, ...]:

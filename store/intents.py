@@ -92,8 +92,17 @@ class Folders:
             else:
                 self._files.rename(f"{self._home}/{intent.source}", f"{self._home}/{intent.target}")
         except FileNotFoundError:
-            pass  # done before a crash
+            if intent.act == MOVE and self._files.size_bytes(f"{self._home}/{intent.source}") is not None:
+                self._move_again(intent)
+            # else: done before a crash
         dirty.add(os.path.dirname(intent.target))
+
+    def _move_again(self, intent: Intent) -> None:
+        """Move to a folder that somebody removed by hand since it was made. Raises: OSError: it cannot be made."""
+        folder = os.path.dirname(intent.target)
+        self._durable.discard(folder)
+        self._make_shards({folder})
+        self._files.rename(f"{self._home}/{intent.source}", f"{self._home}/{intent.target}")
 
     def _settle(self, dirty: set[str]) -> None:
         for folder in sorted(dirty):

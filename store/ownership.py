@@ -56,6 +56,17 @@ def drop(db: apsw.Connection, owner: Owner, now_ms: int) -> None:
         _drop_row(db, row, now_ms)
 
 
+def become_fetch(db: apsw.Connection, root: bytes, now_ms: int) -> None:
+    """What a root owned belongs to the fetch that is to complete it."""
+    row = db.execute("SELECT id FROM owners WHERE kind = 'root' AND name = ?", (root,)).get
+    if row is None:
+        return
+    fetch = begin(db, Owner("fetch", root), now_ms)
+    db.execute("INSERT OR IGNORE INTO owned SELECT ?, block FROM owned WHERE owner = ?", (fetch, row))
+    db.execute("DELETE FROM owned WHERE owner = ?", (row,))
+    db.execute("DELETE FROM owners WHERE id = ?", (row,))
+
+
 def drop_kind(db: apsw.Connection, kind: str, now_ms: int) -> None:
     """End all owners of a kind."""
     for (row,) in rows_of(db, "SELECT id FROM owners WHERE kind = ?", (kind,)):

@@ -42,10 +42,11 @@ def scrub(
     writer: Writer,
     put_away: Callable[[bytes], bool],
     max_bytes: int | None,
+    anew: bool,
 ) -> ScrubResult:
     """Re-hash from where the last call ended, or all; see `Store.scrub`."""
     began_s = time.monotonic()
-    last = 0 if max_bytes is None else readers.row("SELECT value FROM state WHERE name = 'scrubbed'")[0]
+    last = 0 if max_bytes is None or anew else readers.row("SELECT value FROM state WHERE name = 'scrubbed'")[0]
     count = size_bytes = 0
     bad: list[bytes] = []
     unreadable: list[bytes] = []
@@ -57,6 +58,7 @@ def scrub(
         for row, key, block_bytes in rows:
             last = row
             try:
+                files.forget_cached(f"{home}/{block_path(key)}")
                 verify_block(key, read_block(files, home, readers, key))
             except (BlockCorrupt, BlockNotFound):
                 if put_away(key):

@@ -10,13 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from store import catalogue, check, facts, holdings, ownership, scrub
+from store import catalogue, check, facts, holdings, letting_go, ownership, scrub
 from store.blocks import find, key_of, read_block
 from store.catalogue import Readers, sql_errors
 from store.check import CheckResult
 from store.cid import inline_block, verify_block
 from store.commits import Batch, Writer
 from store.compaction import Compactor
+from store.condition import Condition
 from store.errors import BlockCorrupt, BlockNotFound
 from store.files import Files, Site, disk_errors
 from store.holdings import Held, Holding, HoldingState
@@ -72,6 +73,7 @@ class Store:
     Attributes:
         store_id: random hex; stays with the blocks, also when the catalogue is lost.
         workspace: for temporary files; emptied at opening.
+        condition: of the disk under the blocks.
         rebuilt: the catalogue was lost, damaged or older than the files, and was made anew from them: nothing is
             collected until `finish_recovery`.
     """
@@ -101,6 +103,7 @@ class Store:
             hand_over=self._settler.hand_over,
             on_damage=self._set_catalogue_aside,
         )
+        self.condition = Condition(files, self._home, self._readers, self._writer, self.store_id)
         self._compactor = Compactor(files, self._home, self._readers, self._writer, opened.staging)
         self._collecting = threading.Lock()
         self._closed = False
@@ -159,7 +162,7 @@ class Store:
             verify_block(cid, block)
         except (BlockNotFound, BlockCorrupt):
             if self.has(cid):
-                self._quarantine(key)
+                self.condition.quarantine(key)
             raise
         return block
 
@@ -260,16 +263,11 @@ class Store:
 
     def release(self, root: bytes, kind: str) -> Holding | None:
         """Hold a root no longer; its blocks stay until collected. Returns: None if it was not held."""
+        return self._writer.run(lambda batch: letting_go.release(batch, root, kind, self._clock_ms()))
 
-        def let_go(batch: Batch) -> Holding | None:
-            removed = holdings.remove(batch.db, root, kind)
-            if removed is None:
-                return None
-            if removed[1]:
-                ownership.drop(batch.db, Owner("root", root), self._clock_ms())
-            return removed[0]
-
-        return self._writer.run(let_go)
+    def retract(self, roots: Sequence[bytes], kind: str) -> list[Holding]:
+        """Hold these no longer, all at once, but keep what is here of them for the fetches that are to complete them."""
+        return self._writer.run(lambda batch: letting_go.retract(batch, roots, kind, self._clock_ms()))
 
     def holdings(self) -> list[Held]:
         """Return the roots held, in the order of their last change."""
@@ -364,16 +362,15 @@ class Store:
             self._set_catalogue_aside()
         return results
 
-    def scrub(self, max_bytes: int | None = None) -> ScrubResult:
+    def scrub(self, max_bytes: int | None = None, *, anew: bool = False) -> ScrubResult:
         """Re-hash blocks, going on where the last call ended; bad ones go to quarantine.
 
         Args:
             max_bytes: stop after about so many; None: the whole store, from its beginning.
+            anew: begin at the beginning in any case.
         """
-        return scrub.scrub(self._files, self._home, self._readers, self._writer, self._quarantine, max_bytes)
-
-    def _quarantine(self, key: bytes) -> bool:
-        return scrub.quarantine(self._files, self._home, self._readers, self._writer, key)
+        away = self.condition.quarantine
+        return scrub.scrub(self._files, self._home, self._readers, self._writer, away, max_bytes, anew)
 
     def _state(self, name: str) -> int:
         return int(self._readers.row("SELECT value FROM state WHERE name = ?", (name,))[0])

@@ -108,6 +108,23 @@ class FakeService(FakeOrders):
     async def audit(self) -> rows.Audit:
         return rows.Audit(challenges=12, proven=10, wrong=1, silent=1)
 
+    async def scrub(self) -> rows.Scrub:
+        return rows.Scrub(blocks_checked=1204, bad=3, healed=2, seconds=2.5)
+
+    async def verify(self, query: service.Verify) -> rows.Page[rows.Verified]:
+        found = [image for image in self.pinned if query.ref in (None, image.name, image.root)]
+        if query.ref is not None and not found:
+            raise NotFound(f"{query.ref}: no such image")
+        proofs = {"challenges": 2, "proven": 1, "wrong": 1} if query.deep else {}
+        return rows.Page(
+            rows=tuple(
+                rows.Verified(
+                    root=image.root, name=image.name, held=True, blocks_checked=9, ok=not query.deep, **proofs
+                )
+                for image in found
+            )
+        )
+
     async def add(self, request: service.AddFile) -> rows.Added:
         path = os.fsdecode(unescape_path(request.path))
         try:

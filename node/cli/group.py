@@ -15,6 +15,8 @@ COMMANDS = {
     "peers": "the swarm's peers, as seen from here",
     "members": "who was admitted, and as what",
     "doctor": "check every promise; exit 0 where all hold",
+    "scrub": "hash every block stored here, heal what is bad",
+    "verify": "hash the blocks of an image, or of a flow's",
     "audit": "have other holders prove what is held here",
     "invite": "print a line that lets a peer join",
     "add": "add images",

@@ -6,7 +6,7 @@ from node import rows
 from node.control import queries
 from node.control.endpoint import Asked, Endpoint, Form
 from node.control.operator_routes import OPERATOR_ENDPOINTS
-from node.service import AddFile, AddPin, Export, ImageQuery, ImportOptions, MakeInvite, Service, SetFlow
+from node.service import AddFile, AddPin, Export, ImageQuery, ImportOptions, MakeInvite, Service, SetFlow, Verify
 
 
 async def _trash(service: Service, asked: Asked) -> rows.Page[rows.TrashRow]:
@@ -65,6 +65,24 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Have the other holders of what is held here prove it",
         call=lambda service, _: service.audit(),
         answer=rows.Audit,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/scrub",
+        name="scrub",
+        summary="Hash every block of this peer's store, and heal what is bad",
+        call=lambda service, _: service.scrub(),
+        answer=rows.Scrub,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/verify",
+        name="verify",
+        summary="Hash every block of some images",
+        call=lambda service, asked: service.verify(asked.query),
+        answer=rows.Verified,
+        query=Verify,
+        form=Form.LISTING,
     ),
     Endpoint(
         method="POST",

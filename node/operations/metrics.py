@@ -46,12 +46,41 @@ class Metrics:
         yield _counter(
             "records_refused", "Signed records of others that were malformed or forged.", parts.records.refused
         )
+        yield from self._of_truth()
         dropped = sum(parts.gossip.dropped.values())
         yield _counter("gossip_dropped", "Messages lost because this peer was too slow.", dropped)
         yield _gauge("records", "Signed records that count.", len(parts.records.counting))
         yield _gauge("connections", "Peers with a live connection.", len(parts.host.connected()))
         if parts.gateway is not None:
             yield _counter("gateway_restarts", "Times the gateway process ended.", parts.gateway.restarts)
+
+    def _of_truth(self) -> Iterable[Metric]:
+        parts = self._parts
+        audits, scrubs = parts.auditing.counts, parts.scrubbing.counts
+        yield _counter("audit_challenges", "Challenges to other holders.", audits.challenges)
+        yield _counter("audit_proven", "Challenges answered with the right proof.", audits.proven)
+        yield _counter("audit_wrong", "Challenges answered without the right proof.", audits.wrong)
+        yield _counter("audit_silent", "Challenges not answered.", audits.silent)
+        yield _counter("audit_proofs_given", "Proofs given to other holders.", parts.audited.answered)
+        yield _counter(
+            "audit_proofs_failed", "Challenges of others that this peer could not prove.", parts.audited.unable
+        )
+        yield _counter("doubts_published", "Doubts told to other holders.", audits.doubts_published)
+        yield _counter("doubts_heard", "Doubts of other holders.", audits.doubts_heard)
+        yield _gauge("doubtful_copies", "Others' copies that are unproven to this peer.", len(parts.auditing.audits))
+        yield _counter("scrub_blocks", "Blocks hashed by the scrub.", scrubs.blocks)
+        yield _counter("scrub_bad", "Blocks that the scrub found bad.", scrubs.bad)
+        yield _gauge(
+            "scrub_completed_seconds",
+            "When a whole scrub was last done, 0 if never; Unix time.",
+            (parts.scrubbing.completed_ms or 0) / 1000,
+        )
+        yield _counter(
+            "blocks_quarantined", "Blocks found bad by whoever read them.", parts.store.condition.quarantined
+        )
+        yield _counter("blocks_healed", "Bad blocks that were fetched anew.", parts.retracting.healed)
+        yield _counter("roots_retracted", "Roots no longer held because a block was bad.", parts.retracting.retracted)
+        yield _gauge("disk_failing", "1 while the disk does not give back what it was given.", bool(parts.disk.trouble))
 
 
 def of_status(status: Status) -> Iterable[Metric]:

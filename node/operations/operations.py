@@ -34,11 +34,24 @@ from node.rows import (
     PinRow,
     Removed,
     Resolved,
+    Scrub,
     SettingRow,
     Status,
     TrashRow,
+    Verified,
 )
-from node.service import AddFile, AddOptions, AddPin, Export, ImageQuery, ImportOptions, MakeInvite, Remove, SetFlow
+from node.service import (
+    AddFile,
+    AddOptions,
+    AddPin,
+    Export,
+    ImageQuery,
+    ImportOptions,
+    MakeInvite,
+    Remove,
+    SetFlow,
+    Verify,
+)
 
 
 class Operations:
@@ -61,7 +74,7 @@ class Operations:
         self._flows = Flows(parts, self._bin)
         self._health = Health(parts, self._bin)
         self._metrics = Metrics(parts, self._health)
-        self._truth = Truth(parts)
+        self._truth = Truth(parts, self._looking)
         self._ordering = Ordering(parts)
         self.invites_open_until_ms = self._members.invites_open_until_ms
 
@@ -83,6 +96,12 @@ class Operations:
 
     async def audit(self) -> Audit:
         return await self._truth.audit()
+
+    async def scrub(self) -> Scrub:
+        return await self._truth.scrub()
+
+    async def verify(self, query: Verify) -> Page[Verified]:
+        return await self._truth.verify(query)
 
     async def add(self, request: AddFile) -> Added:
         return await self._adding.add(request)

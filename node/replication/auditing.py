@@ -82,6 +82,10 @@ class Auditing:
         on_unreadable: a block of this peer's own copy cannot be read.
         on_doubted: somebody doubts this peer's own copy of a root.
         on_judged: the roots of these copies are to be planned anew.
+
+    Attributes:
+        counts: since the start.
+        unreadable: `on_unreadable`, for whoever else finds a block so.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class Auditing:
         self._now_ms = now_ms
         self._blocked = blocked
         self._owners_of = owners_of
-        self._on_unreadable = on_unreadable
+        self.unreadable = on_unreadable
         self._on_doubted = on_doubted
         self._on_judged = on_judged
         self._chance = chance or random.SystemRandom()
@@ -208,7 +212,7 @@ class Auditing:
             expected = await trio.to_thread.run_sync(self._expected, nonce, root, holders, limiter=self._reading)
         except StoreError as error:
             log.warning("%s is not audited: %s", cid_text(root), error)
-            self._on_unreadable()
+            self.unreadable()
             return {}
         self.proofs.note(Copy(root, kind, self._knowledge.me), self._now_ms())
         outcomes: dict[str, Outcome] = {}

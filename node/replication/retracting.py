@@ -1,77 +1,91 @@
 """A root with a block that cannot be read is no copy: it is retracted, and fetched again like any other.
 
 What is left of it is kept for that fetch, so only what is bad crosses the wire, and nothing good is lost where this was
-the only copy.
+the only copy. While a retraction cannot be written down this peer does not beat: it is as good as dead to the others.
 
 Source: DESIGN §7, invariant 9: a peer stops advertising what it cannot read, within a minute.
 """
 
 import logging
+from collections.abc import Iterable
 
 import trio
 
-from node.events import Events
 from node.swarm.knowledge import Knowledge
-from store.cid import cid_text, inline_block
-from store.dag import links
+from store.cid import cid_text
 from store.errors import StoreError
-from store.store import Owner, Store
+from store.store import Holding, Store
 
 log = logging.getLogger("pinakothek.retraction")
 
 KIND = "ipfs"
 LOOK_S = 20.0
-BATCH_BYTES = 8 << 20
+HEALING_LOOK_S = 2.0
+AT_ONCE = 500
+"""Roots of one transaction."""
+LOGGED = 20
+"""Roots named in the log one by one; of more only the number is told."""
 
 
 class Retracting:
-    """Looks for such roots on one peer."""
+    """Looks for such roots on one peer.
 
-    def __init__(self, store: Store, knowledge: Knowledge, events: Events) -> None:
+    Attributes:
+        overdue: there is something to retract and the disk refuses: nothing may be advertised.
+        retracted: roots retracted since the start.
+        healed: blocks that were bad and are good again.
+    """
+
+    def __init__(self, store: Store, knowledge: Knowledge) -> None:
         self._store = store
         self._knowledge = knowledge
-        self._events = events
+        self._waiting: dict[bytes, set[bytes]] = {}
+        self.overdue = False
+        self.retracted = 0
+        self.healed = 0
 
     async def work(self) -> float:
         """Retract what cannot be read; the seconds until the next look. Raises: StoreError."""
+        self._notice_healed()
         missing = await trio.to_thread.run_sync(self._store.missing)
-        for root in dict.fromkeys(root for _, roots in missing for root in roots):
-            if self._knowledge.own.holds(root, KIND):
-                await self._retract(root)
-        return LOOK_S
+        bad_of: dict[bytes, set[bytes]] = {}
+        for cid, roots in missing:
+            for root in roots:
+                bad_of.setdefault(root, set()).add(cid)
+        await self.retract(bad_of, "a block of it cannot be read")
+        for root, cids in bad_of.items():
+            self._waiting.setdefault(root, set()).update(cids)
+        return HEALING_LOOK_S if self._waiting else LOOK_S
 
-    async def _retract(self, root: bytes) -> None:
+    async def retract(self, roots: Iterable[bytes], why: str) -> None:
+        """Say of these roots that they are no longer held. Raises: StoreError: the disk refuses."""
+        held = [root for root in dict.fromkeys(roots) if self._knowledge.own.holds(root, KIND)]
         try:
-            await trio.to_thread.run_sync(self._keep_the_rest, root)
+            for start in range(0, len(held), AT_ONCE):
+                with trio.CancelScope(shield=True):
+                    chunk = held[start : start + AT_ONCE]
+                    for holding in await trio.to_thread.run_sync(self._store.retract, chunk, KIND):
+                        self._tell(holding, why, aloud=len(held) <= LOGGED)
         except StoreError:
-            if self._knowledge.holders(root, KIND) <= {self._knowledge.me}:
-                raise  # the last copy, bad as it is, keeps its blocks
-        with trio.CancelScope(shield=True):
-            holding = await trio.to_thread.run_sync(self._store.release, root, KIND)
-            if holding is not None:
-                self._knowledge.holding_changed(holding, False)
-        self._events.tell("retracted", root=cid_text(root), detail="a block of it cannot be read")
-        log.warning("%s is no longer held: a block of it cannot be read", cid_text(root))
+            self.overdue = True
+            raise
+        self.overdue = False
+        if len(held) > LOGGED:
+            log.warning("%d roots are no longer held: %s", len(held), why)
 
-    def _keep_the_rest(self, root: bytes) -> None:
-        """Have what can be read owned by the fetch that will complete it (in a thread)."""
-        owner = Owner("fetch", root)
-        self._store.begin(owner)
-        batch: list[tuple[bytes, bytes]] = []
-        seen, waiting = {root}, [root]
-        while waiting:
-            cid = waiting.pop()
-            try:
-                block = self._store.get(cid)
-                below = [link for link in links(cid, block) if link not in seen]
-            except StoreError:
-                continue
-            seen.update(below)
-            waiting += below
-            if inline_block(cid) is None:
-                batch.append((cid, block))
-            if sum(len(block) for _, block in batch) >= BATCH_BYTES:
-                self._store.put(batch, owner=owner, verified=True)
-                batch = []
-        if batch:
-            self._store.put(batch, owner=owner, verified=True)
+    def _tell(self, holding: Holding, why: str, *, aloud: bool) -> None:
+        self._knowledge.holding_changed(holding, False)
+        self.retracted += 1
+        self._knowledge.events.tell("retracted", root=cid_text(holding.root), detail=why)
+        if aloud:
+            log.warning("%s is no longer held: %s", cid_text(holding.root), why)
+
+    def _notice_healed(self) -> None:
+        for root in list(self._waiting):
+            if self._knowledge.own.holds(root, KIND):
+                blocks = len(self._waiting.pop(root))
+                self.healed += blocks
+                self._knowledge.events.tell("healed", root=cid_text(root), detail=f"{blocks} blocks are good again")
+                log.info("%s is held again: %d bad blocks were fetched anew", cid_text(root), blocks)
+            elif self._knowledge.records.counting.wanted(root) is None:
+                del self._waiting[root]

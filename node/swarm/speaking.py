@@ -53,7 +53,8 @@ class Speaking:
 
     Args:
         comeback: numbers this start, and says when to begin.
-        describe: state, zone, capacity and use in bytes, and stores, at this moment.
+    describe: state, zone, capacity and use in bytes, and stores, at this moment.
+    muted: this peer must not be counted on now, and cannot say so: it falls silent.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Speaking:
         version: str,
         comeback: Comeback,
         describe: Callable[[], Description],
+        muted: Callable[[], bool] = lambda: False,
     ) -> None:
         self._host = host
         self._gossip = gossip
@@ -75,6 +77,7 @@ class Speaking:
         self._name, self._version = name, version
         self._comeback = comeback
         self._describe = describe
+        self._muted = muted
         self._seq = 0
         self._soon = trio.Event()
         self._told = trio.Event()
@@ -109,7 +112,8 @@ class Speaking:
             await self._comeback.may_speak.wait()
             nursery.start_soon(self._publish_holdings)
             while True:
-                await self._beat()
+                if not self._muted():
+                    await self._beat()
                 await trio.sleep(LEAST_BETWEEN_BEATS_S)
                 with trio.move_on_after(self._knowledge.membership.beat_interval_s - LEAST_BETWEEN_BEATS_S):
                     await self._soon.wait()

@@ -20,6 +20,8 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("members", "GET", "/v1/members", None),
     ("doctor", "POST", "/v1/doctor", None),
     ("audit", "POST", "/v1/audit", None),
+    ("scrub", "POST", "/v1/scrub", None),
+    ("verify", "POST", "/v1/verify?flow=default&deep=true", None),
     ("add", "POST", "/v1/add", {"path": "{image}", "options": {"replicas": {"min": 1, "max": 2}}}),
     ("upload", "POST", "/v1/upload?name=up.png&replicas=1:2", b"IMAGE2"),
     ("images", "GET", "/v1/images?limit=1", None),
