@@ -33,6 +33,7 @@ from node.replication.work import Work
 from node.running import Daemon, Inner
 from node.self_description import SelfDescription
 from node.setup import ACCEPT_FACT
+from node.similarity import Similarity
 from node.sources import Sources
 from node.standing_orders import StandingOrders
 from node.swarm.admitting import Admitting
@@ -147,8 +148,9 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     answer_replica_calls(rpc, releasing, receipts, on_doubt=auditing.heard)
     Admitting(rpc, records, swarm, addrs_of=contacts.addrs_of)
     lookup = Lookup(records.counting)
+    similarity = Similarity(records.counting)
     Answering(
-        rpc, knowledge, lookup, reading, name=config.name, version=VERSION, swarm=swarm, describe=about.describe,
+        rpc, knowledge, lookup, reading, similarity, name=config.name, version=VERSION, swarm=swarm, describe=about.describe,
         addrs_of=contacts.addrs_of,
     )  # fmt: skip
     intake = Intake(store, decoder, records, holds=knowledge.own.holds, on_holding=knowledge.holding_changed)
@@ -157,7 +159,7 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         started_s=trio.current_time(), store=store, events=knowledge.events, records=records, knowledge=knowledge,
         lookup=lookup, host=host, bitswap=bitswap, gossip=gossip, speaking=speaking, executor=executor,
         controller=controller, receipts=receipts, storm=storm, auditing=auditing, audited=audited,
-        scrubbing=scrubbing, retracting=retracting, disk=disk, reading=reading, intake=intake,
+        scrubbing=scrubbing, retracting=retracting, disk=disk, reading=reading, intake=intake, similarity=similarity,
         gateway=_gateway(config), orders=orders, about=about,
     )  # fmt: skip
     inner = Inner(

@@ -18,6 +18,7 @@ from node.replication.retracting import Retracting
 from node.replication.scrubbing import Scrubbing
 from node.replication.storm_watch import StormWatch
 from node.self_description import SelfDescription
+from node.similarity import Similarity
 from node.standing_orders import StandingOrders
 from node.swarm.knowledge import Knowledge
 from node.swarm.records import SharedRecords
@@ -65,6 +66,7 @@ class Parts:
     retracting: Retracting
     disk: BackendHealth
     reading: Reading
+    similarity: Similarity
     intake: Intake
     gateway: GatewayProcess | None
     orders: StandingOrders

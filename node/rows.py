@@ -273,6 +273,16 @@ class ImageDetail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarRow:
+    """A live pin of an image that looks alike; `distance_bits` of the 64 of its perceptual hash differ."""
+
+    root: str
+    name: str
+    flow: str
+    distance_bits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
     """What a REF stands for."""
 

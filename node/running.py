@@ -158,6 +158,7 @@ class Daemon:
         parts = self.parts
         if changes.roots:
             parts.lookup.changed(changes.roots)
+            parts.similarity.changed(changes.roots)
             if self._operations is not None:
                 self._operations.roots_changed(changes.roots)
             parts.controller.replan(changes.roots)

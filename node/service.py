@@ -32,6 +32,7 @@ from node.rows import (
     Resolved,
     Scrub,
     SettingRow,
+    SimilarRow,
     Status,
     TrashRow,
     Verified,
@@ -99,6 +100,16 @@ class Export:
 
     refs: Annotated[tuple[str, ...], Meta(min_length=1, max_length=1000)]
     flow: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarTo:
+    """What others are to look like: the image `ref`, or the file at the absolute `path`. `within`: bits of 64."""
+
+    ref: str | None = None
+    flow: str | None = None
+    path: str | None = None
+    within: CountOrNone | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +221,9 @@ class Service(OperatorService, Protocol):
 
     async def export(self, request: Export) -> Content:
         """A CARv1 archive of whole DAGs, fetched where they are not here."""
+
+    async def similar(self, request: SimilarTo) -> tuple[SimilarRow, ...]:
+        """Pins of images that look alike, nearest first, wherever in the swarm they are."""
 
     async def import_archive(self, options: ImportOptions, body: AsyncIterator[bytes]) -> Page[Added]:
         """Take in a CARv1 archive and pin its roots; `Added.error` says why one was not."""

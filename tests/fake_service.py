@@ -225,6 +225,14 @@ class FakeService(FakeOrders):
             chunks=chunks(),
         )  # fmt: skip
 
+    async def similar(self, request: service.SimilarTo) -> tuple[rows.SimilarRow, ...]:
+        if request.ref is not None:
+            self._find(request.ref, request.flow)
+        found = enumerate(row for row in self.pinned if row.root != request.ref)
+        return tuple(
+            rows.SimilarRow(root=row.root, name=row.name, flow=row.flow, distance_bits=bits) for bits, row in found
+        )
+
     async def import_archive(self, options: service.ImportOptions, body: AsyncIterator[bytes]) -> rows.Page[rows.Added]:
         content = b"".join([part async for part in body])
         if not content.startswith(b"CAR of "):

@@ -23,6 +23,7 @@ COMMANDS = {
     "get": "write an image out",
     "ls": "list images",
     "show": "one image in full",
+    "similar": "images that look like one",
     "rm": "move an image to the trash",
     "trash": "what is in the trash",
     "undelete": "take an image out of the trash",

@@ -6,7 +6,18 @@ from node import rows
 from node.control import queries
 from node.control.endpoint import Asked, Endpoint, Form
 from node.control.operator_routes import OPERATOR_ENDPOINTS
-from node.service import AddFile, AddPin, Export, ImageQuery, ImportOptions, MakeInvite, Service, SetFlow, Verify
+from node.service import (
+    AddFile,
+    AddPin,
+    Export,
+    ImageQuery,
+    ImportOptions,
+    MakeInvite,
+    Service,
+    SetFlow,
+    SimilarTo,
+    Verify,
+)
 
 
 async def _trash(service: Service, asked: Asked) -> rows.Page[rows.TrashRow]:
@@ -167,6 +178,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         call=lambda service, asked: service.export(asked.body),
         body=Export,
         form=Form.CONTENT,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/similar",
+        name="similar",
+        summary="Images that look like one, or like a file of this machine",
+        call=lambda service, asked: service.similar(asked.body),
+        answer=rows.SimilarRow,
+        body=SimilarTo,
+        form=Form.LISTING,
     ),
     Endpoint(
         method="POST",

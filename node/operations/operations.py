@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 
 from node.operations.adding import Adding
+from node.operations.alike import Alike
 from node.operations.archives import Archives
 from node.operations.bin import Bin
 from node.operations.content import Contents
@@ -36,6 +37,7 @@ from node.rows import (
     Resolved,
     Scrub,
     SettingRow,
+    SimilarRow,
     Status,
     TrashRow,
     Verified,
@@ -50,6 +52,7 @@ from node.service import (
     MakeInvite,
     Remove,
     SetFlow,
+    SimilarTo,
     Verify,
 )
 
@@ -67,6 +70,7 @@ class Operations:
         self._adding = Adding(parts)
         self._looking = Looking(parts, self._bin)
         self._contents = Contents(parts, self._looking)
+        self._alike = Alike(parts, self._looking)
         self._archives = Archives(parts, self._looking)
         self._removing = Removing(parts, self._bin)
         self._pinning = Pinning(parts)
@@ -123,6 +127,9 @@ class Operations:
 
     async def export(self, request: Export) -> Content:
         return await self._archives.export(request)
+
+    async def similar(self, request: SimilarTo) -> tuple[SimilarRow, ...]:
+        return await self._alike.similar(request)
 
     async def import_archive(self, options: ImportOptions, body: AsyncIterator[bytes]) -> Page[Added]:
         return await self._archives.import_archive(options, body)

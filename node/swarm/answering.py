@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from node.lookup import Lookup
 from node.reading import Reading
+from node.similarity import MAX_BITS, Similarity
 from node.swarm.knowledge import Knowledge
 from node.swarm.names import QUERY
 from node.swarm.speaking import Description
@@ -31,6 +32,7 @@ from protocol.query import (
     ThumbAnswer,
     ThumbAsk,
 )
+from protocol.similar_messages import SimilarAnswer, SimilarAsk
 from store.errors import PathNotFound, StoreError
 from store.unixfs import read_file_async, resolve_path_async
 
@@ -39,7 +41,7 @@ CONCURRENCY = 16
 ROWS = 500
 """A page of a listing; what does not fit `PAGE_BYTES` goes into the next."""
 
-Answer = InfoAnswer | StatAnswer | LocateAnswer | ListAnswer | CharterAnswer | ThumbAnswer | NoAnswer
+Answer = InfoAnswer | StatAnswer | LocateAnswer | ListAnswer | CharterAnswer | ThumbAnswer | SimilarAnswer | NoAnswer
 
 
 class Answering:
@@ -56,6 +58,7 @@ class Answering:
         knowledge: Knowledge,
         lookup: Lookup,
         reading: Reading,
+        similarity: Similarity,
         *,
         name: str,
         version: str,
@@ -66,6 +69,7 @@ class Answering:
         self._knowledge = knowledge
         self._lookup = lookup
         self._reading = reading
+        self._similarity = similarity
         self._about = (name, version, swarm)
         self._describe = describe
         self._addrs_of = addrs_of
@@ -95,6 +99,9 @@ class Answering:
             return self._list(ask)
         if isinstance(ask, CharterAsk):
             return CharterAnswer(charters=self._knowledge.records.counting.charter_raws[:QUERY_ROWS])
+        if isinstance(ask, SimilarAsk):
+            near = self._similarity.near(ask.phash.hex(), within_bits=min(ask.within_bits, MAX_BITS), limit=ROWS)
+            return SimilarAnswer(found=tuple((each.root, each.distance_bits) for each in near))
         if isinstance(ask, ThumbAsk):
             return await self._thumb(ask)
         return NoAnswer(reason=Reason.NOT_ALLOWED, detail="not answered here")

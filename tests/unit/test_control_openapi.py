@@ -29,6 +29,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("resolve", "GET", f"/v1/resolve/{ROOT}", None),
     ("content", "GET", f"/v1/content/{ROOT}/original", None),
     ("block", "GET", f"/v1/block/{ROOT}?fetch=true", None),
+    ("similar", "POST", "/v1/similar", {"ref": ROOT}),
     ("export", "POST", "/v1/export", {"refs": [ROOT]}),
     ("import", "POST", "/v1/import?flow=inherited", b"CAR of " + ROOT.encode()),
     ("remove", "DELETE", f"/v1/images/{ROOT}", None),
