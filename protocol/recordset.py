@@ -16,7 +16,7 @@ from typing import Final, cast
 
 from protocol.changes import Changes, Journal, Merged, Status, Wanted
 from protocol.charter import Charter
-from protocol.charter_chain import CHARTERS_PER_AUTHOR
+from protocol.charter_chain import CHARTERS_PER_AUTHOR, CharterChain
 from protocol.counting import Counting
 from protocol.fields import Replicas
 from protocol.identity import PeerId
@@ -227,6 +227,11 @@ class RecordSet:
     def charter(self) -> Charter | None:
         """The charter in force; None before the first was merged."""
         return self._counting.charters.charter
+
+    @property
+    def charters(self) -> CharterChain:
+        """Every charter that is valid, and which branch holds; read only."""
+        return self._counting.charters
 
     @property
     def charter_raws(self) -> tuple[bytes, ...]:
