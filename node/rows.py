@@ -346,13 +346,17 @@ class PinRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRow:
-    """A flow; `replicas` None: the charter's default. `images` counts live pins outside the trash."""
+    """A flow; `replicas` None: the charter's default. `images` counts live pins outside the trash.
+
+    `acts` is the factor that holds, by the charter's default and within its bounds.
+    """
 
     name: str
     backend: str
     replicas: Replicas | None
     images: int
     author: str = ""
+    acts: Replicas | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta
 
+from node.governing import Governing
 from node.operator_service import OperatorService
 from node.rows import (
     Added,
@@ -177,7 +178,7 @@ class MakeInvite:
     expires_s: Seconds = 7 * 86_400.0
 
 
-class Service(OperatorService, Protocol):
+class Service(OperatorService, Governing, Protocol):
     """The daemon, as its operator's tools see it. All of it runs on the daemon's trio loop."""
 
     async def status(self) -> Status:

@@ -311,7 +311,11 @@ class RecordSet:
     def replicas_of(self, pin: Pin) -> Replicas:
         """Return a pin's factor: its own, its flow's or the charter's, within the charter's bounds."""
         flow = self._flows.get(pin.flow)
-        return self._counting.clamp(pin.replicas or (flow.record.replicas if flow is not None else None))
+        return self.clamp(pin.replicas or (flow.record.replicas if flow is not None else None))
+
+    def clamp(self, replicas: Replicas | None) -> Replicas:
+        """Return a factor within the charter's bounds; None is the charter's default."""
+        return self._counting.clamp(replicas)
 
     def wanted(self, root: bytes) -> Wanted | None:
         """Return how many copies of a root are wanted and where, or None if no live pin wants it."""

@@ -20,6 +20,7 @@ from node import rows, service
 from node.control.server import serve
 from node.errors import Ambiguous, Failed, NotFound, RefusedByPolicy, TimedOut
 from node.quantities import unescape_path
+from tests.fake_governing import FakeGoverning
 from tests.fake_orders import FakeOrders
 
 ADA = "12D3KooWAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAda"
@@ -35,7 +36,7 @@ def root_of(content: bytes) -> str:
     return "bafybei" + base64.b32encode(hashlib.sha256(content).digest()).decode().lower().rstrip("=")
 
 
-class FakeService(FakeOrders):
+class FakeService(FakeGoverning, FakeOrders):
     """Two peers, images kept as bytes in a dictionary."""
 
     def __init__(self, data_dir: Path) -> None:

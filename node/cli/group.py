@@ -19,6 +19,8 @@ COMMANDS = {
     "verify": "hash the blocks of an image, or of a flow's",
     "audit": "have other holders prove what is held here",
     "invite": "print a line that lets a peer join",
+    "charter": "who governs the swarm, and what holds in it",
+    "expel": "a peer belongs no more",
     "add": "add images",
     "get": "write an image out",
     "ls": "list images",

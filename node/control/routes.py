@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from node import rows
 from node.control import queries
 from node.control.endpoint import Asked, Endpoint, Form
+from node.control.governing_routes import GOVERNING
 from node.control.operator_routes import OPERATOR_ENDPOINTS
 from node.service import (
     AddFile,
@@ -304,4 +305,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         form=Form.LISTING,
     ),
     *OPERATOR_ENDPOINTS,
+    *GOVERNING,
 )

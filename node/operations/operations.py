@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator, Iterable
 
+from node.governing import AddSteward, CharterRow, Expel, Expelled, RemoveSteward, SetCharter
 from node.operations.adding import Adding
 from node.operations.alike import Alike
 from node.operations.archives import Archives
 from node.operations.bin import Bin
 from node.operations.content import Contents
+from node.operations.expelling import Expelling
 from node.operations.flows import Flows
+from node.operations.governing import Charters
 from node.operations.health import Health
 from node.operations.looking import Looking
 from node.operations.members import Members
@@ -76,6 +79,8 @@ class Operations:
         self._pinning = Pinning(parts)
         self._members = Members(parts)
         self._flows = Flows(parts, self._bin)
+        self._charters = Charters(parts, self._bin)
+        self._expelling = Expelling(parts)
         self._health = Health(parts, self._bin)
         self._metrics = Metrics(parts, self._health)
         self._truth = Truth(parts, self._looking)
@@ -162,6 +167,24 @@ class Operations:
 
     async def set_flow(self, request: SetFlow) -> FlowRow:
         return await self._flows.set_flow(request)
+
+    async def remove_flow(self, name: str) -> FlowRow:
+        return await self._flows.remove_flow(name)
+
+    async def charter(self) -> CharterRow:
+        return await self._charters.show()
+
+    async def set_charter(self, request: SetCharter) -> CharterRow:
+        return await self._charters.change(request)
+
+    async def add_steward(self, request: AddSteward) -> CharterRow:
+        return await self._charters.add_steward(request)
+
+    async def remove_steward(self, request: RemoveSteward) -> CharterRow:
+        return await self._charters.remove_steward(request)
+
+    async def expel(self, request: Expel) -> Expelled:
+        return await self._expelling.expel(request)
 
     def events(self, after: int | None) -> AsyncIterator[EventRow]:
         return self._parts.events.since(after)
