@@ -39,13 +39,14 @@ from node.standing_orders import StandingOrders
 from node.swarm.admitting import Admitting
 from node.swarm.answering import Answering
 from node.swarm.belonging import swarm_of
+from node.swarm.belonging_watch import BelongingWatch
 from node.swarm.catching_up import CatchingUp
 from node.swarm.comeback import INCARNATION_FACT, Comeback
 from node.swarm.contacts import Contacts
+from node.swarm.gatekeeping import Gatekeeping
 from node.swarm.heard import load_heard
 from node.swarm.knowledge import Knowledge
 from node.swarm.listening import Listening
-from node.swarm.names import BITSWAP, JOIN
 from node.swarm.own_holdings import OwnHoldings
 from node.swarm.records import SharedRecords
 from node.swarm.replica_calls import answer_replica_calls
@@ -101,7 +102,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     knowledge = _knowledge(effective, store, key, records, Events(), hooks)
     orders = StandingOrders(store)
     about = SelfDescription(store, config, orders)
-    host, gossip, rpc, bitswap = _network(config, key, store, records, hooks)
+    gatekeeping = Gatekeeping(records.counting, lambda: hooks.invites_open())
+    host, gossip, rpc, bitswap = _network(config, key, store, records.counting, gatekeeping)
     contacts = Contacts(host, store, knowledge)
     comeback = Comeback(
         rpc, store, knowledge, reachable=contacts.linked,
@@ -164,7 +166,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     )  # fmt: skip
     inner = Inner(
         contacts=contacts, listening=listening, catching_up=catching_up, comeback=comeback, releasing=releasing,
-        recovering=recovering, about=about,
+        recovering=recovering, about=about, gatekeeping=gatekeeping,
+        belonging=BelongingWatch(rpc, knowledge, reachable=contacts.linked),
     )  # fmt: skip
     daemon = Daemon(parts, inner)
     daemon.connect(hooks)
@@ -250,19 +253,8 @@ def _knowledge(
 
 
 def _network(
-    config: Config, key: KeyPair, store: Store, records: SharedRecords, hooks: Hooks
+    config: Config, key: KeyPair, store: Store, counting: RecordSet, gatekeeping: Gatekeeping
 ) -> tuple[Host, Gossip, Rpc, Bitswap]:
-    counting = records.counting
-
-    def strangers_may() -> frozenset[str]:
-        charter = counting.charter
-        blocks = BITSWAP if charter is None or charter.serve == "anyone" else frozenset()
-        return blocks | {JOIN} if hooks.invites_open() else blocks
-
-    def may_serve(peer_id: str) -> bool:
-        charter = counting.charter
-        return charter is None or charter.serve == "anyone" or counting.is_member(peer_id)
-
     async def get_block(cid: bytes) -> bytes | None:
         try:
             if (store.size(cid) or 0) <= INLINE_READ_BYTES:
@@ -280,9 +272,11 @@ def _network(
         except StoreError:  # a CID of a kind that we do not keep, or a disk that refuses
             return None
 
-    host = Host(key.seed, is_member=counting.is_member, strangers_may=strangers_may)
+    host = Host(
+        key.seed, is_member=counting.is_member, strangers_may=gatekeeping.strangers_may, also_may=gatekeeping.also_may
+    )
     bitswap = Bitswap(
-        host, get_block=get_block, block_size=block_size, may_serve=may_serve, is_member=counting.is_member,
+        host, get_block=get_block, block_size=block_size, may_serve=gatekeeping.may_serve, is_member=counting.is_member,
         strangers_bytes_per_s=config.strangers_bytes_per_s,
     )  # fmt: skip
     return host, Gossip(host), Rpc(host), bitswap

@@ -24,7 +24,7 @@ from protocol.life import ends_ms, leaves_ms
 from protocol.limits import AHEAD_MS, HELD_BACK_PER_AUTHOR
 from protocol.ordered import OrderedSet
 from protocol.pin_index import PinIndex, SignedPin
-from protocol.records import Flow, Pin, Record, Signed
+from protocol.records import Expulsion, Flow, Pin, Record, Signed, record_key
 from protocol.roles import Standing
 from protocol.slots import Slot
 from protocol.stamp import Stamp
@@ -253,6 +253,10 @@ class RecordSet:
     def standing(self, peer: str) -> Standing | None:
         """Return what holds for a peer, or None if nobody has admitted or expelled it."""
         return self._counting.roles.standings.get(PeerId(peer))
+
+    def expulsion_of(self, peer: str) -> Signed[Record] | None:
+        """Return the last counting expulsion of a peer, even if it was admitted again since."""
+        return self.get(record_key(Expulsion(peer=PeerId(peer)), "", b""))
 
     def role(self, peer: str) -> tuple[str, ...]:
         """Return a peer's roles, none for a stranger, one that left or one expelled."""

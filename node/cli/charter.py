@@ -39,6 +39,7 @@ def show(session: Session, as_json: bool) -> None:
 @pass_session
 def change(
     session: Session,
+    /,
     factor: tuple[int, int] | None,
     bounds: tuple[int, int] | None,
     counts: str | None,

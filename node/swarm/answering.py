@@ -1,4 +1,7 @@
-"""`/pinakothek/query/1`: what other nodes may ask, answered from what this peer knows, never by asking others."""
+"""`/pinakothek/query/1`: what members and guests may ask, answered from what this peer knows, never by asking others.
+
+An expelled peer is answered one thing, whatever it asks: the record that expelled it.
+"""
 
 from collections.abc import Callable
 
@@ -45,7 +48,7 @@ Answer = InfoAnswer | StatAnswer | LocateAnswer | ListAnswer | CharterAnswer | T
 
 
 class Answering:
-    """Answers queries of members.
+    """Answers queries of members and guests.
 
     Args:
         describe: what this peer says of itself at this moment.
@@ -88,7 +91,17 @@ class Answering:
             raise RpcRefused("malformed", str(error)) from error
         if ask is None:
             raise RpcRefused("unknown", "not a question of this version")
-        return write_message(await self._say(ask))
+        return write_message(self._expulsion(peer_id) or await self._say(ask))
+
+    def _expulsion(self, peer_id: str) -> NoAnswer | None:
+        counting = self._knowledge.records.counting
+        standing = counting.standing(peer_id)
+        if standing is None or not standing.expelled:
+            return None
+        record = counting.expulsion_of(peer_id)
+        return NoAnswer(
+            reason=Reason.NOT_ALLOWED, detail="a steward expelled this peer", record=record.raw if record else None
+        )
 
     async def _say(self, ask: object) -> Answer:
         if isinstance(ask, InfoAsk):

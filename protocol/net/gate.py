@@ -1,4 +1,4 @@
-"""Who may open what: members everything, strangers Identify, Ping and what the node opens to them at the moment.
+"""Who may open what: members everything, others Identify, Ping and what the node opens to them at the moment.
 
 The standing of a connection is asked for at each new stream, by the PeerId that Noise has proven. A stranger's Identify
 lists only what it may use; of every other protocol it hears "not available", whether we have it or not.
@@ -33,11 +33,13 @@ class Gate:
         host: Any,
         is_member: Callable[[str], bool],
         strangers_may: Callable[[], frozenset[str]],
+        also_may: Callable[[str], frozenset[str]],
         limits: HostLimits,
     ) -> None:
         self._host = host
         self._limits = limits
         self._strangers_may = strangers_may
+        self._also_may = also_may
         self._inbound_streams: dict[Any, int] = {}
         self.is_member = is_member
 
@@ -85,14 +87,14 @@ class Gate:
                 del self._inbound_streams[connection]
 
     async def _serve(self, stream: Any, member: bool) -> None:
-        mux = self._host.get_mux() if member else self._strangers_mux()
+        mux = self._host.get_mux() if member else self._strangers_mux(str(stream.muxed_conn.peer_id))
         with trio.fail_after(NEGOTIATION_S):
             protocol, handler = await mux.negotiate(MultiselectCommunicator(stream), int(NEGOTIATION_S))
         stream.set_protocol(protocol)
         await handler(stream)
 
-    def _strangers_mux(self) -> Multiselect:
-        open_now = self._strangers_may() | {PING}
+    def _strangers_mux(self, peer_id: str) -> Multiselect:
+        open_now = self._strangers_may() | self._also_may(peer_id) | {PING}
         handlers = {name: handler for name, handler in self._host.get_mux().handlers.items() if name in open_now}
         mux = Multiselect(handlers)
         mux.add_handler(IDENTIFY, identify_handler_for(_StrangersView(self._host, mux)))
