@@ -15,6 +15,7 @@ from node.replication.beliefs import Beliefs
 from node.replication.executor import Executor
 from node.replication.explain import Assessment, assess
 from node.replication.moves import Balance
+from node.replication.outlook import Outlook
 from node.replication.planner import Plan, Planner
 from node.replication.view import RootKey
 from node.replication.weighing import Standing
@@ -40,8 +41,7 @@ class Controller:
         self._balance: Balance | None = None
         self._news = trio.Event()
         self._full_after_s = -math.inf
-        self._standing: dict[RootKey, Standing] = {}
-        self.standings: Counter[Standing] = Counter()
+        self.outlook = Outlook()
         self.last_plan = Plan()
 
     def replan(self, roots: Iterable[bytes] | None) -> None:
@@ -52,9 +52,14 @@ class Controller:
             self._dirty.update(roots)
         self._news.set()
 
+    @property
+    def standings(self) -> Counter[Standing]:
+        """How many roots stand how."""
+        return self.outlook.counts
+
     def standing_of(self, key: RootKey) -> Standing | None:
         """How a root stood in the last plan that it was part of."""
-        return self._standing.get(key)
+        return self.outlook.standing_of(key)
 
     def assess(self, key: RootKey) -> Assessment:
         """How a root stands now, and what this peer does about it."""
@@ -105,23 +110,14 @@ class Controller:
         if full:
             self._balance = plan.balance
             self._full_after_s = trio.current_time() + FULL_SPACING * (trio.current_time() - started_s)
-        self._count(plan, keys, dirty, full=full)
         self.last_plan = plan
-        for root in dirty:
-            if RootKey(root, "ipfs") not in keys:
-                self._executor.work.failed.pop(RootKey(root, "ipfs"), None)  # nobody wants it any more
-        self._executor.follow(plan, keys)
-
-    def _count(self, plan: Plan, keys: frozenset[RootKey], dirty: set[bytes], *, full: bool) -> None:
-        if full:
-            self._standing.clear()
-            self.standings.clear()
         gone = [RootKey(root, "ipfs") for root in dirty if RootKey(root, "ipfs") not in keys]
-        for key in (*keys, *gone):
-            before = self._standing.pop(key, None)
-            if before is not None:
-                self.standings[before] -= 1
-            now = plan.standing_of.get(key)
-            if now is not None and now != "unwanted":
-                self._standing[key] = now
-                self.standings[now] += 1
+        touched = [*keys, *gone]
+        if full:
+            await trio.to_thread.run_sync(self.outlook.take_all, plan)
+        else:
+            self.outlook.take(plan, touched)
+        self.outlook.announce(touched)
+        for key in gone:
+            self._executor.work.failed.pop(key, None)  # nobody wants it any more
+        self._executor.follow(plan, keys)
