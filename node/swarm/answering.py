@@ -17,7 +17,7 @@ from protocol.identity import PeerId
 from protocol.limits import BEAT_ADDRS, MESSAGE_BYTES, PAGE_BYTES, QUERY_ROWS, THUMB_BYTES
 from protocol.messages import QUERY_ASKS, write_message
 from protocol.messages import read_message as read
-from protocol.net.errors import RpcRefused
+from protocol.net.errors import MALFORMED, RpcRefused
 from protocol.net.rpc import Rpc
 from protocol.query import (
     CharterAnswer,
@@ -40,7 +40,8 @@ from store.errors import PathNotFound, StoreError
 from store.unixfs import read_file_async, resolve_path_async
 
 MAX_REQUEST_BYTES = 4096
-CONCURRENCY = 16
+CONCURRENCY = 4
+"""Of one peer: a page of a listing costs some milliseconds of everybody's time."""
 ROWS = 500
 """A page of a listing; what does not fit `PAGE_BYTES` goes into the next."""
 
@@ -88,7 +89,7 @@ class Answering:
         try:
             ask = read(body, QUERY_ASKS)
         except Refused as error:
-            raise RpcRefused("malformed", str(error)) from error
+            raise RpcRefused(MALFORMED, str(error)) from error
         if ask is None:
             raise RpcRefused("unknown", "not a question of this version")
         return write_message(self._expulsion(peer_id) or await self._say(ask))
