@@ -21,6 +21,7 @@ from node.replication.auditing import Auditing
 from node.replication.backend_health import BackendHealth
 from node.replication.beliefs import Beliefs
 from node.replication.controller import Controller
+from node.replication.draining import Draining
 from node.replication.executor import Executor
 from node.replication.receipts import Receipts
 from node.replication.recovering import Recovering
@@ -43,6 +44,7 @@ from node.swarm.belonging_watch import BelongingWatch
 from node.swarm.catching_up import CatchingUp
 from node.swarm.comeback import INCARNATION_FACT, Comeback
 from node.swarm.contacts import Contacts
+from node.swarm.farewell import until_known
 from node.swarm.gatekeeping import Gatekeeping
 from node.swarm.heard import load_heard
 from node.swarm.knowledge import Knowledge
@@ -146,6 +148,12 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     throttle = Throttle(lambda: storm.bytes_per_s(config.repair_bytes_per_s))
     releasing, executor = _acting(store, knowledge, rpc, bitswap, sources, about, recovering, throttle, hooks)
     controller = Controller(beliefs, executor)
+    draining = Draining(
+        knowledge, beliefs, orders, knowledge.events, blocked=lambda: daemon.blocked(),
+        busy=lambda: intake.running > 0, farewell=lambda: until_known(rpc, contacts.linked()),
+    )  # fmt: skip
+    about.has_left = lambda: draining.has_left
+    controller.outlook.listeners.append(draining.looked_at)
     receipts = Receipts(rpc, knowledge, key, store_id=store.store_id, owners_of=controller.owners_of)
     answer_replica_calls(rpc, releasing, receipts, on_doubt=auditing.heard)
     Admitting(rpc, records, swarm, addrs_of=contacts.addrs_of)
@@ -157,13 +165,38 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     )  # fmt: skip
     intake = Intake(store, decoder, records, holds=knowledge.own.holds, on_holding=knowledge.holding_changed)
     parts = Parts(
-        settings=effective, key=key, swarm=swarm, swarm_id=swarm_id, capacity_bytes=about.capacity_bytes,
-        started_s=trio.current_time(), store=store, events=knowledge.events, records=records, knowledge=knowledge,
-        lookup=lookup, host=host, bitswap=bitswap, gossip=gossip, speaking=speaking, executor=executor,
-        controller=controller, receipts=receipts, storm=storm, auditing=auditing, audited=audited,
-        scrubbing=scrubbing, retracting=retracting, disk=disk, reading=reading, intake=intake, similarity=similarity,
-        gateway=_gateway(config), orders=orders, about=about,
-    )  # fmt: skip
+        settings=effective,
+        key=key,
+        swarm=swarm,
+        swarm_id=swarm_id,
+        capacity_bytes=about.capacity_bytes,
+        started_s=trio.current_time(),
+        store=store,
+        events=knowledge.events,
+        records=records,
+        knowledge=knowledge,
+        lookup=lookup,
+        host=host,
+        bitswap=bitswap,
+        gossip=gossip,
+        speaking=speaking,
+        executor=executor,
+        controller=controller,
+        receipts=receipts,
+        storm=storm,
+        auditing=auditing,
+        audited=audited,
+        scrubbing=scrubbing,
+        retracting=retracting,
+        disk=disk,
+        reading=reading,
+        intake=intake,
+        similarity=similarity,
+        gateway=_gateway(config),
+        orders=orders,
+        about=about,
+        draining=draining,
+    )
     inner = Inner(
         contacts=contacts, listening=listening, catching_up=catching_up, comeback=comeback, releasing=releasing,
         recovering=recovering, about=about, gatekeeping=gatekeeping,

@@ -12,6 +12,7 @@ from node.replication.audited import Audited
 from node.replication.auditing import Auditing
 from node.replication.backend_health import BackendHealth
 from node.replication.controller import Controller
+from node.replication.draining import Draining
 from node.replication.executor import Executor
 from node.replication.receipts import Receipts
 from node.replication.retracting import Retracting
@@ -71,3 +72,4 @@ class Parts:
     gateway: GatewayProcess | None
     orders: StandingOrders
     about: SelfDescription
+    draining: Draining

@@ -120,6 +120,7 @@ class Daemon:
             Worker("scrub", self.parts.scrubbing.work),
             Worker("recovery", self._inner.recovering.work),
             Worker("belonging", self._inner.belonging.work),
+            Worker("drain", self.parts.draining.work),
         )
 
     async def finish(self) -> None:

@@ -32,6 +32,7 @@ COMMANDS = {
     "pin": "pin any IPFS DAG by its CID",
     "flow": "flows and their policies",
     "zone": "this peer's failure domain",
+    "drain": "empty this peer, then leave the swarm",
     "maintenance": "be away for a while without being replaced",
     "export": "write images to a CAR file",
     "import": "take in a CAR file and pin its roots",

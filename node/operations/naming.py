@@ -1,7 +1,9 @@
-"""Which peer an operator means: its id, a beginning or end of it that no other has, or the name it goes by."""
+"""What people call peers and roots, and which peer an operator means: its id, a beginning or end of it that no other has, or the name it goes by."""
 
 from node.errors import Ambiguous, NotFound
+from node.operator_rows import Destination
 from node.parts import Parts
+from node.replication.view import SwarmView
 from protocol.identity import PeerId
 
 SHORTEST = 8
@@ -33,3 +35,14 @@ def peer_of(parts: Parts, word: str) -> PeerId:
     if len(found) > 1:
         raise Ambiguous(f"{word}: {len(found)} peers", hint="give an id", candidates=sorted(found))
     return found[0]
+
+
+def name_of_root(parts: Parts, root: bytes) -> str:
+    """The name of a root's first pin, empty where it has none."""
+    return next((pin.record.name for pin in parts.records.counting.live_pins(root) if pin.record.name), "")
+
+
+def destination(parts: Parts, view: SwarmView, peer_id: str) -> Destination:
+    """A peer that is to make a copy."""
+    peer = view.peers.get(peer_id)
+    return Destination(peer_id=peer_id, name=name_of(parts, peer_id), zone=peer.zone if peer is not None else "")

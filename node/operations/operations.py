@@ -8,6 +8,7 @@ from node.operations.alike import Alike
 from node.operations.archives import Archives
 from node.operations.bin import Bin
 from node.operations.content import Contents
+from node.operations.emptying import Emptying
 from node.operations.expelling import Expelling
 from node.operations.flows import Flows
 from node.operations.governing import Charters
@@ -19,7 +20,7 @@ from node.operations.ordering import Ordering
 from node.operations.pinning import Pinning
 from node.operations.removing import Removing
 from node.operations.truth import Truth
-from node.operator_rows import MaintenanceRow, ZoneRow
+from node.operator_rows import DrainPlanRow, DrainRow, MaintenanceRow, ZoneRow
 from node.operator_service import SetMaintenance, SetZone
 from node.parts import Parts
 from node.rows import (
@@ -85,6 +86,7 @@ class Operations:
         self._metrics = Metrics(parts, self._health)
         self._truth = Truth(parts, self._looking)
         self._ordering = Ordering(parts)
+        self._emptying = Emptying(parts)
         self.invites_open_until_ms = self._members.invites_open_until_ms
 
     def roots_changed(self, roots: Iterable[bytes]) -> None:
@@ -208,3 +210,15 @@ class Operations:
 
     async def set_zone(self, request: SetZone) -> ZoneRow:
         return await self._ordering.set_zone(request)
+
+    async def drain(self) -> DrainRow:
+        return await self._emptying.drain()
+
+    async def start_drain(self, *, to_min: bool) -> DrainRow:
+        return await self._emptying.start_drain(to_min=to_min)
+
+    async def cancel_drain(self) -> DrainRow:
+        return await self._emptying.cancel_drain()
+
+    async def drain_plan(self, *, to_min: bool, limit: int, after: str | None) -> Page[DrainPlanRow]:
+        return await self._emptying.drain_plan(to_min=to_min, limit=limit, after=after)

@@ -53,6 +53,10 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("maintenance", "GET", "/v1/maintenance", None),
     ("set_maintenance", "POST", "/v1/maintenance", {"for_s": 7200.0}),
     ("set_zone", "POST", "/v1/zone", {"zone": "hamburg"}),
+    ("cancel_drain", "DELETE", "/v1/drain", None),
+    ("drain_plan", "GET", "/v1/drain/plan?to_min=true", None),
+    ("start_drain", "POST", "/v1/drain", {"to_min": True}),
+    ("drain", "GET", "/v1/drain", None),
 ]
 """In an order in which each finds what it needs."""
 
