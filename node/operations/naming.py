@@ -1,4 +1,4 @@
-"""What people call peers and roots, and which peer an operator means: its id, a beginning or end of it that no other has, or the name it goes by."""
+"""What people call peers and roots, and which peer a word means: an id, a part of it that no other has, or a name."""
 
 from node.errors import Ambiguous, NotFound
 from node.operator_rows import Destination
