@@ -33,10 +33,18 @@ def peers_named(names: str, states: Mapping[str, PeerState] | None = None) -> li
 
 @st.composite
 def random_views(
-    draw: st.DrawFn, *, states: tuple[PeerState, ...] = STATES, zones: int = 3, sizes: int = 100
+    draw: st.DrawFn,
+    *,
+    states: tuple[PeerState, ...] = STATES,
+    zones: int = 3,
+    sizes: int = 100,
+    most_peers: int = 8,
+    most_roots: int = 6,
+    odd: bool = True,
 ) -> SwarmView:
-    """A view of up to 8 peers and 6 roots. `me` is alive."""
-    names = "abcdefgh"[: draw(st.integers(1, 8))]
+    """A view of a few peers and roots. `me` is alive. `odd`: with doubted copies, sources and missing links."""
+    names = "abcdefghijklmnop"[: draw(st.integers(1, most_peers))]
+    odd = odd and draw(st.booleans())
     peers = []
     for index, name in enumerate(names):
         capacity = draw(st.integers(0, 1000))
@@ -50,12 +58,18 @@ def random_views(
                 used_bytes=draw(st.integers(0, capacity)),
                 full_kinds=frozenset({"ipfs"}) if draw(st.integers(0, 4)) == 0 else frozenset(),
                 store_ids={"ipfs": "shared"} if draw(st.integers(0, 5)) == 0 else {},
+                kinds=frozenset() if draw(st.integers(0, 9)) == 0 else frozenset({"ipfs"}),
+                connected=draw(st.none() | st.frozensets(st.sampled_from(names))) if odd else None,
             )
         )
     roots = []
-    for index in range(draw(st.integers(1, 6))):
+    for index in range(draw(st.integers(1, most_roots))):
         high = draw(st.integers(0, 4))
         low = draw(st.integers(min(1, high), high))
         holders = draw(st.frozensets(st.sampled_from(names)))
-        roots.append(root(f"r{index}", f"{low}:{high}", holders, size_bytes=draw(st.integers(0, sizes))))
+        facts: dict[str, Any] = {"size_bytes": draw(st.integers(0, sizes)), "ever_held": draw(st.booleans())}
+        if odd:
+            facts["unproven"] = draw(st.frozensets(st.sampled_from(names)))
+            facts["elsewhere"] = draw(st.frozensets(st.sampled_from(names))) - holders
+        roots.append(root(f"r{index}", f"{low}:{high}", holders, **facts))
     return swarm(names[0], peers, roots, mass_loss=draw(st.integers(0, 5)) == 0)

@@ -1,6 +1,6 @@
 """Build the planner's view from what this peer knows: the only place where beliefs become a `SwarmView`."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import trio
@@ -68,16 +68,22 @@ class Beliefs:
         self._mass_loss = mass_loss
         self._ever_held: set[bytes] = set()
 
-    def view(self, keys: Iterable[RootKey] | None = None) -> SwarmView:
-        """The view of these roots, or of all."""
-        roots = self.all_keys() if keys is None else keys
+    def view(self, keys: Iterable[RootKey]) -> SwarmView:
+        """All peers, and these roots."""
         return SwarmView(
             me=self._knowledge.me,
             peers=self._peers(),
-            roots={key: self._root(key) for key in roots},
+            roots={key: self.root(key) for key in keys},
             mass_loss=self._mass_loss(),
             planning_blocked=self._blocked(),
         )
+
+    def signs(self) -> object:
+        """What plans depend on that may change without any news: time passes, and this peer fills up."""
+        now_s = trio.current_time()
+        peers = self._knowledge.membership.peers().values()
+        about = self._describe()
+        return [peer.state(now_s) for peer in peers], about.state, about.zone, about.capacity_bytes, about.backends
 
     def keys_of(self, roots: Iterable[bytes]) -> list[RootKey]:
         """The keys under which these roots are wanted, or held here."""
@@ -92,15 +98,12 @@ class Beliefs:
                     keys[RootKey(root, kind)] = None
         return list(keys)
 
-    def all_keys(self) -> Iterator[RootKey]:
-        """Every root that is wanted or held here, on each of its kinds."""
-        yield from self.keys_of(self._records.roots())
-        for root, kind in self._knowledge.own.here:
-            wanted = self._records.wanted(root)
-            if wanted is None or kind not in wanted.kinds:
-                yield RootKey(root, kind)
+    def all_roots(self) -> set[bytes]:
+        """Every root that is wanted or held here."""
+        return {*self._records.roots(), *(element.root for element in self._knowledge.own.here)}
 
-    def _root(self, key: RootKey) -> RootView:
+    def root(self, key: RootKey) -> RootView:
+        """One root."""
         wanted = self._records.wanted(key.root)
         here = wanted is not None and key.kind in wanted.kinds
         holders = self._knowledge.holders(key.root, key.kind)

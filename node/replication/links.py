@@ -31,12 +31,12 @@ def sources(roster: Roster, root: RootView) -> tuple[str, ...]:
 
     known = [peer for peer in root.holders | root.elsewhere if peer in view.peers]
     useful = [
-        peer for peer in known if (peer in root.elsewhere if peer == view.me else _reachable(me, view.peers[peer]))
+        peer for peer in known if (peer in root.elsewhere if peer == view.me else reachable(me, view.peers[peer]))
     ]
     return tuple(sorted(useful, key=rank))
 
 
-def _reachable(me: PeerView, peer: PeerView) -> bool:
+def reachable(me: PeerView, peer: PeerView) -> bool:
     if peer.state in _UNREACHABLE:
         return me.connected is not None and peer.peer_id in me.connected
     return True

@@ -4,14 +4,22 @@ A *share* is the bytes that placement names a store for. Moves happen only outsi
 and holdings may differ a little for ever instead of chasing each other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from node.replication.placement import spread
+from node.replication.view import RootKey
 from node.replication.weighing import Level, Roster, Weighed, zone_use
 
 BAND_PERCENT = 10
 """How far a store may be off its share before copies move. Source: DESIGN §7, invariant 3."""
+
+MOVED_PER_DAY_PERCENT = 10
+"""Of its capacity, what a peer fetches a day at most for moves: a newcomer is filled in ten days, and copies that nobody
+misses never crowd out those that somebody does. Guess."""
+
+_DAY_S = 86_400
+_BURST_S = _DAY_S / 10
 
 StoreKey = tuple[str, str]
 """(kind, slot id)."""
@@ -40,6 +48,41 @@ class Balance:
         """Count a move that was planned, so that the next one is judged after it."""
         self.holdings[frm] = self.holdings.get(frm, 0) - size_bytes
         self.holdings[to] = self.holdings.get(to, 0) + size_bytes
+
+
+class MoveBudget:
+    """What moves may fetch here: so much a day, a tenth of a day's in one go. Source: DESIGN §7, invariant 3."""
+
+    def __init__(self, now_s: float) -> None:
+        self._since_s = now_s - _BURST_S
+        self._moving: dict[RootKey, int] = {}
+
+    @property
+    def moving(self) -> frozenset[RootKey]:
+        """The moves that were begun."""
+        return frozenset(self._moving)
+
+    def left_bytes(self, capacity_bytes: int, now_s: float) -> int:
+        """What may be begun now; below 0 while the last move was too large."""
+        self._since_s = max(self._since_s, now_s - _BURST_S)
+        return int((now_s - self._since_s) * _rate(capacity_bytes))
+
+    def due_s(self) -> float:
+        """When something may be begun again."""
+        return self._since_s + 1
+
+    def follow(self, moves: Mapping[RootKey, int], begun: Container[RootKey], capacity_bytes: int) -> None:
+        """Charge the moves of a plan, with their sizes, that are new; forget those that are over."""
+        for key in [key for key in self._moving if key not in moves and key not in begun]:
+            del self._moving[key]
+        for key, size_bytes in moves.items():
+            if key not in self._moving:
+                self._moving[key] = size_bytes
+                self._since_s += size_bytes / _rate(capacity_bytes)
+
+
+def _rate(capacity_bytes: int) -> float:
+    return max(1, capacity_bytes) * MOVED_PER_DAY_PERCENT / 100 / _DAY_S
 
 
 def balance_of(rosters: Mapping[str, Roster], weighed: Iterable[Weighed]) -> Balance:

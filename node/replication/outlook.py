@@ -1,92 +1,52 @@
-"""How every root stands and what this peer plans for it, as of the last pass that each was part of.
+"""How every root stands and what this peer plans for it, as of the last plan.
 
-Passes over a few roots change a few entries, so that `status`, `ls --degraded`, `repair --dry-run` and a drain's
-progress are look-ups, however many roots there are.
+`status`, `ls --degraded`, `repair --dry-run` and a drain's progress are look-ups here, however many roots there are.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from node.replication.planner import Action, Fetch, Plan
+from node.replication.survey import Survey
 from node.replication.view import RootKey
 from node.replication.weighing import Standing
-
-AT_REST: frozenset[Standing] = frozenset({"at_target", "unwanted"})
-"""Nobody asks which roots these are: most of them are, and they are only counted."""
 
 Listener = Callable[[Collection[RootKey]], None]
 
 
 class Outlook:
-    """What the last passes found.
+    """What the last plan found.
 
     Attributes:
         counts: how many roots stand how; unwanted ones are left out.
-        actions: what this peer plans, by root.
+        actions: what this peer plans, by root; of very many only the most urgent.
         fetch_bytes: of the planned fetches together, as far as their sizes are known.
-        listeners: told of the roots of each pass.
+        listeners: told of the roots that a plan looked at anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, survey: Survey) -> None:
+        self._survey = survey
         self.counts: Counter[Standing] = Counter()
-        self.actions: dict[RootKey, Action] = {}
+        self.actions: Mapping[RootKey, Action] = {}
         self.fetch_bytes = 0
         self.listeners: list[Listener] = []
-        self._standing: dict[RootKey, Standing] = {}
-        self._odd: dict[Standing, dict[RootKey, None]] = {}
 
     def standing_of(self, key: RootKey) -> Standing | None:
-        """How a root stood in the last pass that it was part of; None for one that nobody wants."""
-        return self._standing.get(key)
+        """How a root stood in the last plan; None for one that nobody wants."""
+        standing = self._survey.standing_of(key)
+        return None if standing == "unwanted" else standing
 
     def keys_of(self, *standings: Standing) -> list[RootKey]:
-        """The roots that stand so, oldest finding first; of those `AT_REST` nothing is kept."""
-        return [key for standing in standings for key in self._odd.get(standing, ())]
+        """The roots that stand so."""
+        return list(self._survey.standing_so(*standings))
 
-    def take_all(self, plan: Plan) -> None:
-        """Take over a pass of every root there is; slow for many, so it may run in a thread. Then `announce` it."""
-        wanted: dict[RootKey, Standing] = {
-            key: standing for key, standing in plan.standing_of.items() if standing != "unwanted"
-        }
-        counts: Counter[Standing] = Counter(wanted.values())
-        odd: dict[Standing, dict[RootKey, None]] = {}
-        for key, standing in wanted.items():
-            if standing not in AT_REST:
-                odd.setdefault(standing, {})[key] = None
-        actions = {RootKey(action.root, action.kind): action for action in plan.actions}
-        fetch_bytes = sum(map(_fetch_bytes, actions.values()))
-        self._standing, self.counts, self._odd = wanted, counts, odd
-        self.actions, self.fetch_bytes = actions, fetch_bytes
-
-    def take(self, plan: Plan, keys: Iterable[RootKey]) -> None:
-        """Take over a pass of `keys`; those that the plan does not speak of are wanted no more. Then `announce` it."""
-        acting = {RootKey(action.root, action.kind): action for action in plan.actions}
-        for key in keys:
-            self._stand(key, plan.standing_of)
-            before = self.actions.pop(key, None)
-            self.fetch_bytes += _fetch_bytes(acting.get(key)) - _fetch_bytes(before)
-            if key in acting:
-                self.actions[key] = acting[key]
+    def take(self, plan: Plan) -> None:
+        """Take a plan over. Then `announce` what it looked at."""
+        self.counts = Counter({name: count for name, count in plan.standings.items() if name != "unwanted"})
+        self.actions = {RootKey(action.root, action.kind): action for action in plan.actions}
+        self.fetch_bytes = sum(action.size_bytes for action in plan.actions if isinstance(action, Fetch))
 
     def announce(self, keys: Collection[RootKey]) -> None:
-        """Tell the listeners of a pass of `keys` that was taken over."""
+        """Tell the listeners which roots were looked at."""
         for listener in self.listeners:
             listener(keys)
-
-    def _stand(self, key: RootKey, standing_of: Mapping[RootKey, Standing]) -> None:
-        before = self._standing.pop(key, None)
-        now = standing_of.get(key)
-        if before is not None:
-            self.counts[before] -= 1
-            if before != now:
-                self._odd.get(before, {}).pop(key, None)
-        if now is None or now == "unwanted":
-            return
-        self._standing[key] = now
-        self.counts[now] += 1
-        if now not in AT_REST:
-            self._odd.setdefault(now, {})[key] = None
-
-
-def _fetch_bytes(action: Action | None) -> int:
-    return action.size_bytes if isinstance(action, Fetch) else 0

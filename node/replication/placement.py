@@ -90,10 +90,19 @@ def slot_seed(slot_id: str) -> int:
 
 def mixed(words: Words) -> Words:
     """A bijection of 64-bit words in which every bit of the input moves half of the output's."""
-    words = (words ^ words >> np.uint64(30)) * np.uint64(_MIX[0])
-    words = (words ^ words >> np.uint64(27)) * np.uint64(_MIX[1])
+    words = words ^ words >> np.uint64(30)
+    words *= np.uint64(_MIX[0])
+    words ^= words >> np.uint64(27)
+    words *= np.uint64(_MIX[1])
     words ^= words >> np.uint64(31)
     return words
+
+
+def pair_words(root_seeds: Words, slot_seeds: Words) -> Words:
+    """64 bits for a root and a slot together, of arrays that numpy can broadcast."""
+    words = mixed(root_seeds ^ slot_seeds)
+    words += slot_seeds
+    return mixed(words)
 
 
 def negative_log2(words: Words) -> Words:
@@ -120,8 +129,12 @@ def costs(root_seeds: Words, slot_seeds: Words, slot_weights: Words) -> Words:
     Returns: array of shape (roots, slots), each below 2^63.
     Source: Schindelhauer & Schomaker, "Weighted distributed hash tables", 2005 (the logarithmic method).
     """
-    pairs = mixed(mixed(root_seeds[:, None] ^ slot_seeds[None, :]) + slot_seeds[None, :])
-    return (negative_log2(pairs) << np.uint64(COST_SHIFT)) // slot_weights[None, :]
+    return pair_costs(root_seeds[:, None], slot_seeds[None, :], slot_weights[None, :])
+
+
+def pair_costs(root_seeds: Words, slot_seeds: Words, slot_weights: Words) -> Words:
+    """`costs` of arrays that numpy can broadcast, each root with its own slot."""
+    return (negative_log2(pair_words(root_seeds, slot_seeds)) << np.uint64(COST_SHIFT)) // slot_weights
 
 
 def weights(capacities_bytes: Sequence[int], keepers_bytes: Iterable[int]) -> list[int]:

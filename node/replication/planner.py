@@ -5,9 +5,10 @@ and `--dry-run` read the same values, and tests/sim runs a swarm of it in one pr
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 from node.replication.links import bridge, lessors, sources
 from node.replication.moves import BAND_PERCENT, Balance, at_rest, balance_of, mover, spreader, store_key
@@ -76,6 +77,7 @@ class Plan:
         no_room: key -> copies that no store has room for (invariant 5); times its size, that is the deficit in bytes.
         no_eligible: roots whose kind no keeper offers.
         crowded_out: a wanted root does not fit here: this peer is to declare itself full (`view.says_full`).
+        moves_put_off: a copy would move, had this peer not fetched so much for moves lately (`SwarmView.moves_left_bytes`).
         balance: shares and holdings of every store, for later passes over a few roots; None without a full pass.
     """
 
@@ -85,6 +87,7 @@ class Plan:
     no_room: Mapping[RootKey, int] = field(default_factory=dict)
     no_eligible: frozenset[RootKey] = frozenset()
     crowded_out: bool = False
+    moves_put_off: bool = False
     balance: Balance | None = None
 
 
@@ -126,16 +129,17 @@ class Planner:
         weighed = [weigh(rosters[root.kind], root) for root in wanted]
         if roots is None:
             balance = balance_of(rosters, weighed)
-        no_room = {one.root.key: copies for one in weighed if (copies := _without_room(rosters[one.root.kind], one))}
+        no_room = {one.root.key: copies for one in weighed if (copies := without_room(rosters[one.root.kind], one))}
         homeless = [kind for kind, roster in rosters.items() if not any(roster.placeable)]
-        actions, crowded_out = _act(view, rosters, weighed, balance.copy() if balance else None)
+        acts = act(view, rosters, weighed, balance.copy() if balance else None)
         return Plan(
-            actions=actions,
+            actions=acts.actions,
             standing_of={one.root.key: one.standing for one in weighed},
             standings=Counter(one.standing for one in weighed),
             no_room=no_room,
             no_eligible=frozenset(root.key for root in wanted if root.kind in homeless and root.max),
-            crowded_out=crowded_out,
+            crowded_out=acts.crowded_out,
+            moves_put_off=acts.moves_put_off,
             balance=balance,
         )
 
@@ -146,12 +150,23 @@ class Planner:
         return made
 
 
-def _act(
-    view: SwarmView, rosters: Mapping[str, Roster], weighed: Sequence[Weighed], balance: Balance | None
-) -> tuple[tuple[Action, ...], bool]:
-    """This peer's actions, and whether a copy that is missing does not fit here."""
+class Acts(NamedTuple):
+    """This peer's actions, and the flags of the same names in `Plan`."""
+
+    actions: tuple[Action, ...] = ()
+    crowded_out: bool = False
+    moves_put_off: bool = False
+
+
+def act(view: SwarmView, rosters: Mapping[str, Roster], weighed: Iterable[Weighed], balance: Balance | None) -> Acts:
+    """Decide what this peer does about roots that were weighed.
+
+    Args:
+        balance: it is changed, move by move.
+    """
     if view.planning_blocked or view.peers[view.me].state != "alive":
-        return (), False
+        return Acts()
+    weighed = list(weighed)
     chosen: dict[bytes, tuple[tuple[int, int, bytes], Weighed]] = {}
     for one in weighed:
         urgency = _call(rosters[one.root.kind], one, may_move=balance is not None)
@@ -171,7 +186,7 @@ def _act(
         if one.root.root not in chosen and (release := _release(rosters[one.root.kind], one)) is not None
     ]
     first_of = {release.root: release for release in reversed(releases)}
-    return (*fetches, *(first_of[root] for root in sorted(first_of))), room.crowded_out
+    return Acts((*fetches, *(first_of[root] for root in sorted(first_of))), room.crowded_out, room.moves_put_off)
 
 
 def _call(roster: Roster, one: Weighed, *, may_move: bool) -> Urgency | None:
@@ -198,7 +213,9 @@ class _Room:
     def __init__(self, view: SwarmView) -> None:
         self._me = view.peers[view.me]
         self._used_bytes = self._me.used_bytes
-        self.crowded_out = False
+        self._moves_left_bytes = view.moves_left_bytes
+        self._moving = view.moving
+        self.crowded_out = self.moves_put_off = False
 
     def takes(self, roster: Roster, one: Weighed, urgency: Urgency, balance: Balance | None) -> bool:
         """Whether the fetch is planned; if so its bytes are taken."""
@@ -211,7 +228,19 @@ class _Room:
         elif after_bytes > self._me.capacity_bytes:
             self.crowded_out |= urgency < Urgency.SPREAD
             return False
+        if urgency >= Urgency.SPREAD and not self._may_move(one):
+            return False
         self._used_bytes = after_bytes
+        return True
+
+    def _may_move(self, one: Weighed) -> bool:
+        """Whether a move may begin or go on; the last one may overdraw, or nothing large would ever move."""
+        if self._moves_left_bytes is None or one.root.key in self._moving:
+            return True
+        if self._moves_left_bytes <= 0:
+            self.moves_put_off = True
+            return False
+        self._moves_left_bytes -= one.root.size_bytes
         return True
 
 
@@ -224,7 +253,8 @@ def _takes_over(roster: Roster, one: Weighed, balance: Balance) -> bool:
     return taker == roster.mine
 
 
-def _without_room(roster: Roster, one: Weighed) -> int:
+def without_room(roster: Roster, one: Weighed) -> int:
+    """Copies that are missing because keepers enough are there but too few of them have room."""
     """Copies that are missing because keepers enough are there but too few of them have room."""
     short = one.missing - len(one.fetchers)
     if short <= 0:

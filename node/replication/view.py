@@ -96,6 +96,8 @@ class SwarmView:
         peers: every peer that ever was a member, by its id.
         roots: every root that a live pin wants or this peer holds.
         mass_loss: more than half of the capacity that was alive 24 h ago is gone and nobody said `repair --now`.
+        moves_left_bytes: what rebalances and spreads that are not `moving` may still fetch now; None is any amount.
+        moving: those that have begun.
         planning_blocked: why nothing may be planned (own freeze, recovering), or None.
     """
 
@@ -103,6 +105,8 @@ class SwarmView:
     peers: Mapping[str, PeerView]
     roots: Mapping[RootKey, RootView]
     mass_loss: bool = False
+    moves_left_bytes: int | None = None
+    moving: frozenset[RootKey] = frozenset()
     planning_blocked: str | None = None
 
 

@@ -8,6 +8,7 @@ from scripts.bench_sections.gateway import gateway
 from scripts.bench_sections.idle import idle
 from scripts.bench_sections.intake import intake
 from scripts.bench_sections.latency import latency
+from scripts.bench_sections.planner import planner
 from scripts.bench_sections.swarm import swarm_against_cluster
 
 SECTIONS: dict[str, Callable[[], list[Figure]]] = {
@@ -17,4 +18,5 @@ SECTIONS: dict[str, Callable[[], list[Figure]]] = {
     "gateway": gateway,
     "idle": idle,
     "latency": latency,
+    "planner": planner,
 }

@@ -1,0 +1,247 @@
+"""What `Survey` keeps of one backend kind: the board, how every row was weighed last, and the sums over all rows.
+
+A look weighs anew only the rows that a change can have touched: those that were written, those held by a peer whose
+state changed, and those that its store may own. Sums are kept by taking the old answers of these rows out and putting
+the new ones in.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from node.replication.board import Board, Rows, grown
+from node.replication.columns import FAR, STANDINGS, UNKNOWN, ZONES, Answers, weigh_rows
+from node.replication.facts import Facts
+from node.replication.moves import Balance
+from node.replication.picking import Flags
+from node.replication.placement import Ranking
+from node.replication.planner import without_room
+from node.replication.shortlist import NOBODY, Shortlist, SlotColumn
+from node.replication.view import RootKey, SwarmView
+from node.replication.weighing import Roster, Standing, Weighed, weigh
+
+SHORT = 16
+"""Slots kept of each root: of a hundred in three zones they tell the owners of 995 in 1,000. Measured."""
+LONGEST = 64
+MOST_FAR = 0.05
+"""Share of rows whose shortlist may fail before another one is made."""
+
+Sums = npt.NDArray[np.int64]
+
+
+class Desk:
+    """Everything about one kind.
+
+    Attributes:
+        roster: of the last look.
+        answers: by row; `UNKNOWN` where a row is free.
+        apart: the roots that the board has in no row.
+        homeless_count, homeless_bytes: copies that no store has room for.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.board = Board(kind)
+        self.roster: Roster | None = None
+        self.facts: Facts | None = None
+        self.answers = Answers.empty(self.board.width, 0)
+        self.apart: dict[bytes, Weighed] = {}
+        self._ranking: Ranking | None = None
+        self._shortlist: Shortlist | None = None
+        self._length = SHORT
+        self._ranked: SlotColumn = np.full((0, 0), NOBODY, dtype=np.uint16)
+        self._counted_bytes = np.zeros(0, dtype=np.int64)
+        self._forget_sums()
+
+    def look(self, view: SwarmView) -> Rows:
+        """Weigh what changed since the last look; the rows that were."""
+        before = self.facts
+        self.roster = roster = Roster(view, self.board.kind, self._ranking)
+        self.facts = Facts(roster, self.board)
+        same_slots = self._shortlist is not None and roster.ranking is self._ranking
+        self._ranking = roster.ranking
+        self._fit()
+        if before is None or not same_slots or not self._ranks(self.facts.placeable):
+            touched = self._weigh_all()
+        else:
+            touched = self._weigh_some(self._touched(before, self.facts))
+        self._weigh_apart(everything=before is None or not same_slots or not before.equals(self.facts))
+        self.board.changed[:] = False
+        return touched
+
+    # -- sums ---------------------------------------------------------------------------------------------------
+
+    @property
+    def standings(self) -> Counter[Standing]:
+        """How many roots stand how."""
+        counts = Counter({name: int(self._standings[code]) for code, name in enumerate(STANDINGS)})
+        counts.update(one.standing for one in self.apart.values())
+        return counts
+
+    def balance(self) -> Balance:
+        """Shares and holdings of every slot."""
+        balance = Balance()
+        if self.roster is not None:
+            names = [(self.board.kind, slot.slot_id) for slot in self.roster.slots]
+            balance.shares |= zip(names, self._shares.tolist(), strict=True)
+            balance.holdings |= zip(names, self._holdings.tolist(), strict=True)
+            for one in self.apart.values():
+                for slot in one.owners:
+                    balance.shares[names[slot]] += one.root.size_bytes
+                for slot in one.kept[: one.root.max]:
+                    balance.holdings[names[slot]] += one.root.size_bytes
+        return balance
+
+    def standing_of(self, root: bytes) -> Standing | None:
+        """How a root stood at the last look; None if it was not there."""
+        if root in self.apart:
+            return self.apart[root].standing
+        row = self.board.row_of.get(root)
+        if row is None or row >= len(self.answers.standing):
+            return None
+        code = int(self.answers.standing[row])
+        return None if code == UNKNOWN else STANDINGS[code]
+
+    def standing_so(self, standing: Standing) -> Iterator[RootKey]:
+        """The roots that stood so."""
+        code = STANDINGS.index(standing)
+        for row in np.flatnonzero(self.answers.standing[: self.board.rows] == code).tolist():
+            root = self.board.roots[row]
+            if root is not None:
+                yield RootKey(root, self.board.kind)
+        for root, one in self.apart.items():
+            if one.standing == standing:
+                yield RootKey(root, self.board.kind)
+
+    def homeless(self) -> dict[RootKey, int]:
+        """Copies of each root that no store has room for."""
+        rows = np.flatnonzero(self.answers.homeless)
+        found = {self.board.key(row): int(self.answers.homeless[row]) for row in rows.tolist()}
+        assert self.roster is not None
+        for one in self.apart.values():
+            if copies := without_room(self.roster, one):
+                found[one.root.key] = copies
+        return found
+
+    # -- weighing -----------------------------------------------------------------------------------------------
+
+    def _fit(self) -> None:
+        rows = len(self.board.present)
+        self.answers = self.answers.fitted(self.board.width, rows)
+        self._ranked = grown(self._ranked, rows, NOBODY)
+        self._counted_bytes = grown(self._counted_bytes, rows, 0)
+
+    def _ranks(self, slots: npt.NDArray[np.intp]) -> bool:
+        assert self._shortlist is not None
+        return bool(np.isin(slots, self._shortlist.among).all())
+
+    def _weigh_all(self) -> Rows:
+        assert self.roster is not None
+        assert self.facts is not None
+        present = np.flatnonzero(self.board.present)
+        among = list(range(len(self.roster.slots)))
+        while True:
+            self._shortlist = shortlist = Shortlist(self.roster.slots, among, self._length)
+            self._ranked = np.full((shortlist.length, len(self.board.present)), NOBODY, dtype=np.uint16)
+            self._ranked[:, present] = shortlist.rank(self.board.seed[present])
+            self.answers = Answers.empty(self.board.width, len(self.board.present))
+            self._forget_sums()
+            self._weigh(present)
+            if not self._too_far(present):
+                return present
+            if len(among) > len(self.facts.placeable):
+                among = self.facts.placeable.tolist()
+            else:
+                self._length *= 2
+
+    def _too_far(self, present: Rows) -> bool:
+        """Whether so many shortlists fail that another one is worth its time, and there is one."""
+        assert self.facts is not None
+        assert self._shortlist is not None
+        among = self._shortlist.among
+        far = np.count_nonzero(self.answers.reach[present] == FAR)
+        if far <= MOST_FAR * len(present):
+            return False
+        return len(among) > len(self.facts.placeable) or self._length < min(LONGEST, len(among))
+
+    def _weigh_some(self, touched: Flags) -> Rows:
+        assert self._shortlist is not None
+        changed = np.flatnonzero(self.board.changed & self.board.present)
+        self._ranked[:, changed] = self._shortlist.rank(self.board.seed[changed])
+        gone = np.flatnonzero(self.board.changed & ~self.board.present)
+        self._sum(gone, -1)
+        self.answers.clear(gone)
+        rows = np.flatnonzero(touched & self.board.present)
+        self._sum(rows, -1)
+        self._weigh(rows)
+        if len(rows) and self._too_far(np.flatnonzero(self.board.present)):
+            return self._weigh_all()
+        return rows
+
+    def _weigh(self, rows: Rows) -> None:
+        assert self.facts is not None
+        assert self._shortlist is not None
+        self.answers.write(rows, weigh_rows(self.facts, self._shortlist, self.board, self._ranked, rows))
+        self._counted_bytes[rows] = self.board.size_bytes[rows]
+        self._sum(rows, 1)
+
+    def _touched(self, before: Facts, now: Facts) -> Flags:
+        """The rows that a change of the roster, or of themselves, can have touched."""
+        if before.storm != now.storm:
+            return np.ones_like(self.board.present)
+        touched = self.board.changed.copy()
+        slots, peers = now.moved(before)
+        if peers.any():
+            for column in self.board.holders:
+                touched |= peers[column]
+        if slots.any():
+            for column in self._ranked:
+                touched |= slots[column]
+            touched |= self.answers.reach == FAR
+            if before.open_zones != now.open_zones:
+                touched |= self.answers.reach == ZONES
+        return touched
+
+    def _weigh_apart(self, *, everything: bool) -> None:
+        assert self.roster is not None
+        board = self.board
+        if everything:
+            self.apart = {root: weigh(self.roster, view) for root, view in board.apart.items()}
+        else:
+            for root in board.changed_apart:
+                self.apart.pop(root, None)
+                if root in board.apart:
+                    self.apart[root] = weigh(self.roster, board.apart[root])
+        board.changed_apart.clear()
+
+    def _forget_sums(self) -> None:
+        count = len(self.roster.slots) if self.roster is not None else 0
+        self._standings = np.zeros(len(STANDINGS), dtype=np.int64)
+        self._shares = np.zeros(count, dtype=np.int64)
+        self._holdings = np.zeros(count, dtype=np.int64)
+        self.homeless_count = self.homeless_bytes = 0
+
+    def _sum(self, rows: Rows, sign: int) -> None:
+        """Put the answers of rows into the sums, or take them out."""
+        answers, sizes_bytes = self.answers, self._counted_bytes[rows]
+        standing = answers.standing[rows]
+        known = standing[standing != UNKNOWN]
+        self._standings += sign * np.bincount(known, minlength=len(STANDINGS))
+        homeless = answers.homeless[rows].astype(np.int64)
+        self.homeless_count += sign * int(homeless.sum())
+        self.homeless_bytes += sign * int((homeless * sizes_bytes).sum())
+        for total, columns in ((self._shares, answers.owners), (self._holdings, answers.stay)):
+            for column in columns:
+                total += sign * bytes_by_slot(column[rows], sizes_bytes, len(total))
+
+
+def bytes_by_slot(slots: npt.NDArray[np.uint16], sizes_bytes: Sums, count: int) -> Sums:
+    """The sizes of each slot's roots together; exact, where one sum of floats would round beyond 2^53."""
+    known = slots != NOBODY
+    if not known.any():
+        return np.zeros(count, dtype=np.int64)
+    at, sizes = slots[known], sizes_bytes[known]
+    low = np.bincount(at, weights=sizes & 0xFFFFFFF, minlength=count).astype(np.int64)
+    high = np.bincount(at, weights=sizes >> 28, minlength=count).astype(np.int64)
+    return low + (high << 28)

@@ -1,0 +1,73 @@
+"""A roster in tables that numbers index: what `columns` knows of slots and peers."""
+
+import numpy as np
+import numpy.typing as npt
+
+from node.replication.board import Board
+from node.replication.picking import Flags, ZoneColumn
+from node.replication.shortlist import NOBODY, SlotColumn
+from node.replication.view import FULL_AT_PERCENT
+from node.replication.weighing import Level, Roster
+
+PLACEABLE, ALIVE, ROOMY = 1, 2, 4
+"""Bits of `Facts.flags`."""
+
+
+class Facts:
+    """A roster in tables that slot and peer numbers index.
+
+    Attributes:
+        level_of_peer, slot_of_peer: by the board's peer numbers; level 0 where the peer has no slot or is gone.
+        flags, zone_of, limit_bytes: by slot; the largest root that a slot is ever given.
+        open_zones: those of slots that may own something.
+        shared: whether two peers stand behind one store.
+    """
+
+    def __init__(self, roster: Roster, board: Board) -> None:
+        self.storm = roster.view.mass_loss
+        levels = {peer: int(roster.levels[peer]) for peer in roster.slot_of}
+        self.level_of_peer = board.by_number(levels, 0, np.uint8)
+        self.slot_of_peer: SlotColumn = board.by_number(roster.slot_of, NOBODY, np.uint16)
+        self.shared = any(len(slot.peers) > 1 for slot in roster.slots)
+        count = len(roster.slots)
+        self.flags = np.zeros(NOBODY + 1, dtype=np.uint8)
+        self.zone_of: ZoneColumn = np.full(NOBODY + 1, NOBODY, dtype=np.uint16)
+        self.limit_bytes = np.zeros(NOBODY + 1, dtype=np.int64)
+        zones = {zone: number for number, zone in enumerate(dict.fromkeys(roster.zones))}
+        self.zone_of[:count] = [zones[zone] for zone in roster.zones]
+        self.flags[:count] = [
+            PLACEABLE * placeable | ALIVE * (level == Level.ALIVE) | ROOMY * (not full)
+            for placeable, level, full in zip(roster.placeable, roster.slot_levels, roster.full, strict=True)
+        ]
+        most = np.iinfo(np.int64).max
+        limits = [min(slot.capacity_bytes * FULL_AT_PERCENT // 100, most) for slot in roster.slots]
+        self.limit_bytes[:count] = limits
+        self.placeable = np.flatnonzero(self.flags[:count] & PLACEABLE)
+        self.open_zones = frozenset(roster.zones[slot] for slot in self.placeable)
+        roomy = [limits[slot] for slot in self.placeable if self.flags[slot] & ROOMY]
+        self._roomy_limits = np.sort(np.array(roomy, dtype=np.int64))
+        self.least_limit_bytes = int(self._roomy_limits[0]) if roomy else 0
+
+    def has_room(self, slots: SlotColumn, sizes_bytes: npt.NDArray[np.int64]) -> Flags:
+        """`Roster.has_room` for each root and slot."""
+        roomy: Flags = (self.flags[slots] & ROOMY) != 0
+        if sizes_bytes.max(initial=0) > self.least_limit_bytes:
+            roomy &= sizes_bytes <= self.limit_bytes[slots]
+        return roomy
+
+    def without_room(self, sizes_bytes: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+        """How many placeable slots have no room for roots of these sizes."""
+        roomy = len(self._roomy_limits) - np.searchsorted(self._roomy_limits, sizes_bytes, side="left")
+        return len(self.placeable) - roomy
+
+    def moved(self, before: "Facts") -> tuple[Flags, Flags]:
+        """The slots, and the peers, of which something else holds than before; the slots must be the same."""
+        slots = (self.flags != before.flags) | (self.limit_bytes != before.limit_bytes)
+        zones = self.zone_of != before.zone_of
+        peers = (self.level_of_peer != before.level_of_peer) | (self.slot_of_peer != before.slot_of_peer)
+        peers |= zones[self.slot_of_peer]
+        return slots | zones, peers
+
+    def equals(self, before: "Facts") -> bool:
+        """Whether every root is weighed as before."""
+        return self.storm == before.storm and not any(flags.any() for flags in self.moved(before))
