@@ -115,13 +115,25 @@ class Beliefs:
             root=key.root,
             kind=key.kind,
             min=wanted.min if here and wanted else 0,
-            max=wanted.max if here and wanted else 0,
+            max=self._copies_to_plan(wanted.max, holders, absent) if here and wanted else 0,
             size_bytes=max(sizes, default=0),
             holders=holders - absent,
             elsewhere=absent | self._on_other_kinds(key),
             unproven=self._doubts.unproven(key.root, key.kind),
             ever_held=key.root in self._ever_held,
         )
+
+    def _copies_to_plan(self, wanted_max: int, holders: frozenset[str], absent: frozenset[str]) -> int:
+        """`max`, and one more for each absent copy that is still to be replaced.
+
+        Its holder may be placed for the root, and will never fetch it: it says that it holds it.
+        """
+        replaced = not absent or sum(map(self._is_there, holders - absent)) >= wanted_max
+        return wanted_max if replaced else wanted_max + sum(map(self._is_there, absent))
+
+    def _is_there(self, peer_id: str) -> bool:
+        peer = self._knowledge.membership.get(peer_id)
+        return peer_id == self._knowledge.me or (peer is not None and peer.sees in ("alive", "suspect"))
 
     def _on_other_kinds(self, key: RootKey) -> frozenset[str]:
         kinds = self._knowledge.book.kinds(key.root) - {key.kind}
