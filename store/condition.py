@@ -16,10 +16,11 @@ from store.catalogue import Readers
 from store.cid import verify_block
 from store.commits import Batch, Writer
 from store.errors import BlockCorrupt, BlockNotFound, DiskFailed
-from store.files import Files, Site
+from store.files import Files
 from store.packs import FOLDER as PACKS
 from store.schema import FILE
 from store.scrub import quarantine
+from store.store_id import read_store_id, store_id_in
 
 STATS = 64
 """Files whose presence a probe looks at: if one in twenty is gone it is noticed with 96 %. Each costs microseconds."""
@@ -125,21 +126,14 @@ class Condition:
         self._files.make_folder(path)
         if os.stat(path).st_dev != self._device:
             return False
-        if self._files.size_bytes(f"{path}/STORE_ID") is None:
-            fd = self._files.create(f"{path}/STORE_ID")
-            try:
-                self._files.write(fd, f"{self._store_id}\n".encode(), 0)
-                self._files.fsync(fd, Site.STORE_ID)
-            finally:
-                self._files.close(fd)
-            self._files.fsync_folder(path, Site.STORE_ID_NAME)
+        store_id_in(self._files, self._home, self._store_id)
         return self._is_present()
 
     def _is_present(self) -> bool:
         try:
-            path = f"{self._home}/{BLOCKS}"
-            same = self._files.read(f"{path}/STORE_ID").decode("ascii", "replace").strip() == self._store_id
-            return same and os.stat(path).st_dev == self._device and os.path.isdir(f"{self._home}/{PACKS}")
+            same = read_store_id(self._files, self._home) == self._store_id
+            there = os.stat(f"{self._home}/{BLOCKS}").st_dev == self._device
+            return same and there and os.path.isdir(f"{self._home}/{PACKS}")
         except OSError:
             return False
 

@@ -30,6 +30,7 @@ from store.segments import FOLDER as RECORDS
 from store.segments import SegmentTail, segment_number
 from store.staging import FOLDER as STAGING
 from store.staging import Staging, remove_session, session_name, sessions
+from store.store_id import store_id_in
 
 FOLDERS = (BLOCKS, PACKS, RECORDS, QUARANTINE, STAGING)
 
@@ -49,7 +50,7 @@ def open_parts(files: Files, home: str, now_ms: int) -> Opened:
     """Open the data directory `home`, which this process has locked. Raises: OSError, apsw.Error, StoreDamaged."""
     for folder in FOLDERS:
         files.make_folder(f"{home}/{folder}")
-    store_id = _store_id(files, home)
+    store_id = store_id_in(files, home, secrets.token_hex(16))
     try:
         return _open_once(files, home, store_id, now_ms)
     except (apsw.CorruptError, apsw.NotADBError):
@@ -84,22 +85,6 @@ def is_listed(db: apsw.Connection, path: str) -> bool:
     if path.startswith(PACKS):
         return bool(db.execute("SELECT 1 FROM packs WHERE name = ?", (name,)).get)
     return bool(db.execute("SELECT 1 FROM segments WHERE number = ?", (segment_number(name),)).get)
-
-
-def _store_id(files: Files, home: str) -> str:
-    """The id of this store, which stays with its blocks whatever happens to the catalogue."""
-    path = f"{home}/{BLOCKS}/STORE_ID"
-    if files.size_bytes(path) is None:
-        files.discard(f"{path}.new")
-        fd = files.create(f"{path}.new")
-        try:
-            files.write(fd, f"{secrets.token_hex(16)}\n".encode(), 0)
-            files.fsync(fd, Site.STORE_ID)
-        finally:
-            files.close(fd)
-        files.rename(f"{path}.new", path)
-    files.fsync_folder(f"{home}/{BLOCKS}", Site.STORE_ID_NAME)
-    return files.read(path).decode("ascii", "replace").strip()
 
 
 def set_aside(files: Files, home: str) -> None:
