@@ -21,6 +21,7 @@ from node.replication.auditing import Auditing
 from node.replication.backend_health import BackendHealth
 from node.replication.beliefs import Beliefs
 from node.replication.controller import Controller
+from node.replication.draining import Draining
 from node.replication.executor import Executor
 from node.replication.receipts import Receipts
 from node.replication.recovering import Recovering
@@ -33,18 +34,21 @@ from node.replication.work import Work
 from node.running import Daemon, Inner
 from node.self_description import SelfDescription
 from node.setup import ACCEPT_FACT
+from node.similarity import Similarity
 from node.sources import Sources
 from node.standing_orders import StandingOrders
 from node.swarm.admitting import Admitting
 from node.swarm.answering import Answering
 from node.swarm.belonging import swarm_of
+from node.swarm.belonging_watch import BelongingWatch
 from node.swarm.catching_up import CatchingUp
 from node.swarm.comeback import INCARNATION_FACT, Comeback
 from node.swarm.contacts import Contacts
+from node.swarm.farewell import until_known
+from node.swarm.gatekeeping import Gatekeeping
 from node.swarm.heard import load_heard
 from node.swarm.knowledge import Knowledge
 from node.swarm.listening import Listening
-from node.swarm.names import BITSWAP, JOIN
 from node.swarm.own_holdings import OwnHoldings
 from node.swarm.records import SharedRecords
 from node.swarm.replica_calls import answer_replica_calls
@@ -100,7 +104,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     knowledge = _knowledge(effective, store, key, records, Events(), hooks)
     orders = StandingOrders(store)
     about = SelfDescription(store, config, orders)
-    host, gossip, rpc, bitswap = _network(config, key, store, records, hooks)
+    gatekeeping = Gatekeeping(records.counting, lambda: hooks.invites_open())
+    host, gossip, rpc, bitswap = _network(config, key, store, records.counting, gatekeeping)
     contacts = Contacts(host, store, knowledge)
     comeback = Comeback(
         rpc, store, knowledge, reachable=contacts.linked,
@@ -143,26 +148,59 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     throttle = Throttle(lambda: storm.bytes_per_s(config.repair_bytes_per_s))
     releasing, executor = _acting(store, knowledge, rpc, bitswap, sources, about, recovering, throttle, hooks)
     controller = Controller(beliefs, executor)
+    draining = Draining(
+        knowledge, beliefs, orders, knowledge.events, blocked=lambda: daemon.blocked(),
+        busy=lambda: intake.running > 0, farewell=lambda: until_known(rpc, contacts.linked()),
+    )  # fmt: skip
+    about.has_left = lambda: draining.has_left
+    controller.outlook.listeners.append(draining.looked_at)
     receipts = Receipts(rpc, knowledge, key, store_id=store.store_id, owners_of=controller.owners_of)
     answer_replica_calls(rpc, releasing, receipts, on_doubt=auditing.heard)
     Admitting(rpc, records, swarm, addrs_of=contacts.addrs_of)
     lookup = Lookup(records.counting)
+    similarity = Similarity(records.counting)
     Answering(
-        rpc, knowledge, lookup, reading, name=config.name, version=VERSION, swarm=swarm, describe=about.describe,
+        rpc, knowledge, lookup, reading, similarity, name=config.name, version=VERSION, swarm=swarm, describe=about.describe,
         addrs_of=contacts.addrs_of,
     )  # fmt: skip
     intake = Intake(store, decoder, records, holds=knowledge.own.holds, on_holding=knowledge.holding_changed)
     parts = Parts(
-        settings=effective, key=key, swarm=swarm, swarm_id=swarm_id, capacity_bytes=about.capacity_bytes,
-        started_s=trio.current_time(), store=store, events=knowledge.events, records=records, knowledge=knowledge,
-        lookup=lookup, host=host, bitswap=bitswap, gossip=gossip, speaking=speaking, executor=executor,
-        controller=controller, receipts=receipts, storm=storm, auditing=auditing, audited=audited,
-        scrubbing=scrubbing, retracting=retracting, disk=disk, reading=reading, intake=intake,
-        gateway=_gateway(config), orders=orders, about=about,
-    )  # fmt: skip
+        settings=effective,
+        key=key,
+        swarm=swarm,
+        swarm_id=swarm_id,
+        capacity_bytes=about.capacity_bytes,
+        started_s=trio.current_time(),
+        store=store,
+        events=knowledge.events,
+        records=records,
+        knowledge=knowledge,
+        lookup=lookup,
+        host=host,
+        bitswap=bitswap,
+        gossip=gossip,
+        speaking=speaking,
+        executor=executor,
+        controller=controller,
+        receipts=receipts,
+        storm=storm,
+        auditing=auditing,
+        audited=audited,
+        scrubbing=scrubbing,
+        retracting=retracting,
+        disk=disk,
+        reading=reading,
+        intake=intake,
+        similarity=similarity,
+        gateway=_gateway(config),
+        orders=orders,
+        about=about,
+        draining=draining,
+    )
     inner = Inner(
         contacts=contacts, listening=listening, catching_up=catching_up, comeback=comeback, releasing=releasing,
-        recovering=recovering, about=about,
+        recovering=recovering, about=about, gatekeeping=gatekeeping,
+        belonging=BelongingWatch(rpc, knowledge, reachable=contacts.linked),
     )  # fmt: skip
     daemon = Daemon(parts, inner)
     daemon.connect(hooks)
@@ -248,19 +286,8 @@ def _knowledge(
 
 
 def _network(
-    config: Config, key: KeyPair, store: Store, records: SharedRecords, hooks: Hooks
+    config: Config, key: KeyPair, store: Store, counting: RecordSet, gatekeeping: Gatekeeping
 ) -> tuple[Host, Gossip, Rpc, Bitswap]:
-    counting = records.counting
-
-    def strangers_may() -> frozenset[str]:
-        charter = counting.charter
-        blocks = BITSWAP if charter is None or charter.serve == "anyone" else frozenset()
-        return blocks | {JOIN} if hooks.invites_open() else blocks
-
-    def may_serve(peer_id: str) -> bool:
-        charter = counting.charter
-        return charter is None or charter.serve == "anyone" or counting.is_member(peer_id)
-
     async def get_block(cid: bytes) -> bytes | None:
         try:
             if (store.size(cid) or 0) <= INLINE_READ_BYTES:
@@ -278,9 +305,11 @@ def _network(
         except StoreError:  # a CID of a kind that we do not keep, or a disk that refuses
             return None
 
-    host = Host(key.seed, is_member=counting.is_member, strangers_may=strangers_may)
+    host = Host(
+        key.seed, is_member=counting.is_member, strangers_may=gatekeeping.strangers_may, also_may=gatekeeping.also_may
+    )
     bitswap = Bitswap(
-        host, get_block=get_block, block_size=block_size, may_serve=may_serve, is_member=counting.is_member,
+        host, get_block=get_block, block_size=block_size, may_serve=gatekeeping.may_serve, is_member=counting.is_member,
         strangers_bytes_per_s=config.strangers_bytes_per_s,
     )  # fmt: skip
     return host, Gossip(host), Rpc(host), bitswap

@@ -91,7 +91,7 @@ def _checked(invite: Invite, key: KeyPair, raw: bytes, addr: str) -> Welcome:
     counting = RecordSet(invite.swarm)
     for signed in records:
         counting.merge(signed, wall_ms())
-    if counting.charter is None or not counting.is_member(key.peer_id):
+    if counting.charter is None or not counting.role(key.peer_id):
         raise Failed(f"{addr} sent no charter and admission of the invite's swarm", hint="ask for a new invite")
     return Welcome(records=records, contacts=_contacts(answer, invite.addrs))
 

@@ -28,6 +28,12 @@ def write_key(folder: Path, name: str, key: KeyPair) -> None:
     sync_folder(folder)
 
 
+def set_key_aside(folder: Path, name: str, key: KeyPair) -> None:
+    """Rename a key that another is to replace; its id's end tells it apart."""
+    (folder / name).rename(folder / f"{name}.{key.peer_id[-8:]}")
+    sync_folder(folder)
+
+
 def sync_folder(folder: Path) -> None:
     """Make what was created or renamed in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

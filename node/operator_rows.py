@@ -17,3 +17,48 @@ class ZoneRow:
 
     zone: str
     before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainRow:
+    """How a drain stands.
+
+    Attributes:
+        state: this peer's own word, and `left` once it is over.
+        to: `max` or `min`: how many copies each root is to have elsewhere; None without a drain.
+        roots: held here and wanted; `roots_left` of them still lack copies elsewhere.
+        bytes_left: each missing copy counted.
+        bytes_per_s: over the last minute; with `eta_s` None while nothing is known.
+        waiting: why it cannot go on, None where it can.
+    """
+
+    state: str
+    to: str | None
+    roots: int
+    roots_left: int
+    bytes_left: int
+    bytes_per_s: float | None
+    eta_s: float | None
+    waiting: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """A peer that is to make a copy."""
+
+    peer_id: str
+    name: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainPlanRow:
+    """A root that a drain has copied: it has `copies` elsewhere and is to have `wanted`."""
+
+    root: str
+    kind: str
+    name: str
+    size_bytes: int
+    copies: int
+    wanted: int
+    to: tuple[Destination, ...]

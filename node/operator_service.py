@@ -5,7 +5,8 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
-from node.operator_rows import MaintenanceRow, ZoneRow
+from node.operator_rows import DrainPlanRow, DrainRow, MaintenanceRow, ZoneRow
+from node.rows import Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,13 @@ class SetZone:
     zone: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartDrain:
+    """Drain; `to_min`: leave once every root has its `min` elsewhere, instead of its `max`."""
+
+    to_min: bool = False
+
+
 class OperatorService(Protocol):
     """The daemon, as its operator commands it."""
 
@@ -33,3 +41,15 @@ class OperatorService(Protocol):
 
     async def set_zone(self, request: SetZone) -> ZoneRow:
         """Change this peer's zone, for now and for later starts."""
+
+    async def drain(self) -> DrainRow:
+        """How far this peer's drain is."""
+
+    async def start_drain(self, *, to_min: bool) -> DrainRow:
+        """Drain. Raises `RefusedByPolicy` where too few others can hold what is here, with the number missing."""
+
+    async def cancel_drain(self) -> DrainRow:
+        """Stay after all."""
+
+    async def drain_plan(self, *, to_min: bool, limit: int, after: str | None) -> Page[DrainPlanRow]:
+        """A page of what a drain would copy, and where. Raises as `start_drain` does."""

@@ -12,12 +12,14 @@ from node.replication.audited import Audited
 from node.replication.auditing import Auditing
 from node.replication.backend_health import BackendHealth
 from node.replication.controller import Controller
+from node.replication.draining import Draining
 from node.replication.executor import Executor
 from node.replication.receipts import Receipts
 from node.replication.retracting import Retracting
 from node.replication.scrubbing import Scrubbing
 from node.replication.storm_watch import StormWatch
 from node.self_description import SelfDescription
+from node.similarity import Similarity
 from node.standing_orders import StandingOrders
 from node.swarm.knowledge import Knowledge
 from node.swarm.records import SharedRecords
@@ -65,7 +67,9 @@ class Parts:
     retracting: Retracting
     disk: BackendHealth
     reading: Reading
+    similarity: Similarity
     intake: Intake
     gateway: GatewayProcess | None
     orders: StandingOrders
     about: SelfDescription
+    draining: Draining

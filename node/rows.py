@@ -273,6 +273,16 @@ class ImageDetail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarRow:
+    """A live pin of an image that looks alike; `distance_bits` of the 64 of its perceptual hash differ."""
+
+    root: str
+    name: str
+    flow: str
+    distance_bits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
     """What a REF stands for."""
 
@@ -336,13 +346,17 @@ class PinRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRow:
-    """A flow; `replicas` None: the charter's default. `images` counts live pins outside the trash."""
+    """A flow; `replicas` None: the charter's default. `images` counts live pins outside the trash.
+
+    `acts` is the factor that holds, by the charter's default and within its bounds.
+    """
 
     name: str
     backend: str
     replicas: Replicas | None
     images: int
     author: str = ""
+    acts: Replicas | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,11 @@ from node.replication.recovering import Recovering
 from node.replication.releasing import Releasing
 from node.self_description import SelfDescription
 from node.supervisor import Worker
+from node.swarm.belonging_watch import BelongingWatch
 from node.swarm.catching_up import CatchingUp
 from node.swarm.comeback import Comeback
 from node.swarm.contacts import Contacts
+from node.swarm.gatekeeping import Gatekeeping, dial_anew
 from node.swarm.heard import save_heard
 from node.swarm.listening import Listening
 from protocol.beat import SignedBeat
@@ -31,9 +33,6 @@ log = logging.getLogger("pinakothek.daemon")
 TICK_S = 1.0
 RECORDS_DUE_S = 5.0
 HOUSEKEEPING_S = 60.0
-STANDING_LINGER_S = 1.0
-"""Before a connection is closed because its peer became a member or ceased to be: the answer that made it one is still
-on its way."""
 
 
 class InviteDoor(Protocol):
@@ -55,6 +54,8 @@ class Inner:
     releasing: Releasing
     recovering: Recovering
     about: SelfDescription
+    gatekeeping: Gatekeeping
+    belonging: BelongingWatch
 
 
 class Daemon:
@@ -68,7 +69,6 @@ class Daemon:
         self._operations: InviteDoor | None = None
         self._start_quiet_until_s = parts.knowledge.membership.plans_blocked_until_s
         self._was_blocked = True
-        self._members: frozenset[str] = frozenset()
         self._retraction = Worker("unreadable", parts.retracting.work)
 
     def connect(self, hooks: "Hooks") -> None:
@@ -83,7 +83,7 @@ class Daemon:
         hooks.unreadable = self._retraction.nudge
         parts.host.on_connected.append(self._connected)
         parts.orders.listeners.append(self._orders_changed)
-        self._members = frozenset(parts.records.counting.members())
+        self._inner.gatekeeping.moved(set())
         parts.knowledge.standings_changed()
 
     def connect_operations(self, operations: InviteDoor) -> None:
@@ -92,7 +92,7 @@ class Daemon:
 
     async def begin(self) -> None:
         """What is done once the network listens: this peer's own set is known to itself."""
-        if len(self._members) > 1:
+        if self._belongs() and len(self.parts.records.counting.members()) > 1:
             self._catching_up.trigger.ask_anyone()
 
     def tasks(self) -> tuple[Callable[[], Awaitable[None]], ...]:
@@ -119,6 +119,8 @@ class Daemon:
             Worker("audit", self.parts.auditing.work),
             Worker("scrub", self.parts.scrubbing.work),
             Worker("recovery", self._inner.recovering.work),
+            Worker("belonging", self._inner.belonging.work),
+            Worker("drain", self.parts.draining.work),
         )
 
     async def finish(self) -> None:
@@ -132,9 +134,11 @@ class Daemon:
     def blocked(self) -> str | None:
         """Why nothing may be planned now, or None.
 
-        After a start nothing is planned until every member was heard and its holdings are known, or until the quiet time
+        Who is no member plans nothing: an expelled peer's copies stay where they are. After a start nothing is planned until every member was heard and its holdings are known, or until the quiet time
         that membership sets is over; after a freeze always until the latter.
         """
+        if not self._belongs():
+            return "this peer is no member"
         now_s = trio.current_time()
         membership = self.parts.knowledge.membership
         self.parts.knowledge.tick()  # whoever looks first after a standstill is to notice it
@@ -152,12 +156,13 @@ class Daemon:
             holdings = knowledge.book.of(peer_id)
             if peer.sees != "alive" or holdings.known is None or holdings.known != holdings.newest:
                 return False
-        return len(self._members) <= 1 or self._catching_up.synced.is_set()
+        return len(self.parts.records.counting.members()) <= 1 or self._catching_up.synced.is_set()
 
     def _records_changed(self, changes: Changes) -> None:
         parts = self.parts
         if changes.roots:
             parts.lookup.changed(changes.roots)
+            parts.similarity.changed(changes.roots)
             if self._operations is not None:
                 self._operations.roots_changed(changes.roots)
             parts.controller.replan(changes.roots)
@@ -165,18 +170,16 @@ class Daemon:
             parts.controller.replan(None)
         if changes.roles or changes.charter:
             parts.knowledge.standings_changed()
-            self._standings_moved()
+            self._rights_moved()
 
-    def _standings_moved(self) -> None:
-        """Connections of peers that became members, or ceased to be, are closed and dialled anew."""
-        now = frozenset(self.parts.records.counting.members())
-        moved, self._members = now ^ self._members, now
-        for peer_id in moved & self.parts.host.connected():
-            self.parts.host.spawn(self._redial_as_what_it_is_now, peer_id)
+    def _rights_moved(self) -> None:
+        """Connections of peers that may do more than before, or less, are closed and dialled anew."""
+        host = self.parts.host
+        for peer_id in self._inner.gatekeeping.moved(host.connected()):
+            host.spawn(dial_anew, host, peer_id)
 
-    async def _redial_as_what_it_is_now(self, peer_id: str) -> None:
-        await trio.sleep(STANDING_LINGER_S)
-        await self.parts.host.standing_changed(peer_id)
+    def _belongs(self) -> bool:
+        return self.parts.records.counting.is_member(self.parts.key.peer_id)
 
     def _heard(self, signed: SignedBeat) -> None:
         self._contacts.heard(signed)

@@ -29,12 +29,14 @@ class SelfDescription:
         crowded_out: the last plan had a root for this peer that does not fit.
         repair_now_ms: when its operator last said `repair --now`, if that is less than a day ago.
         zone: its failure domain, empty for none.
+        has_left: whether it has said that it left the swarm.
     """
 
     def __init__(self, store: Store, config: Config, orders: StandingOrders) -> None:
         self._store = store
         self._orders = orders
         self.zone = config.zone
+        self.has_left: Callable[[], bool] = lambda: False
         self._data_dir = config.data_dir
         self.capacity_bytes = config.capacity_bytes or store.used_bytes() + self.disk_free_bytes()
         self.crowded_out = False
@@ -48,6 +50,10 @@ class SelfDescription:
         """Its own word, of `protocol.beat.STATES`."""
         if self._store.rebuilt:
             return "recovering"
+        if self.has_left():
+            return "leaving"
+        if self._orders.drain_to is not None:
+            return "draining"
         return "away" if self._orders.away_until_ms is not None else "active"
 
     def disk_refused(self) -> None:

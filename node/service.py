@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta
 
+from node.governing import Governing
 from node.operator_service import OperatorService
 from node.rows import (
     Added,
@@ -32,6 +33,7 @@ from node.rows import (
     Resolved,
     Scrub,
     SettingRow,
+    SimilarRow,
     Status,
     TrashRow,
     Verified,
@@ -102,6 +104,16 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarTo:
+    """What others are to look like: the image `ref`, or the file at the absolute `path`. `within`: bits of 64."""
+
+    ref: str | None = None
+    flow: str | None = None
+    path: str | None = None
+    within: CountOrNone | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
     """Where an archive's roots go. `name`: of its pins; None: what is known of them already."""
 
@@ -166,7 +178,7 @@ class MakeInvite:
     expires_s: Seconds = 7 * 86_400.0
 
 
-class Service(OperatorService, Protocol):
+class Service(OperatorService, Governing, Protocol):
     """The daemon, as its operator's tools see it. All of it runs on the daemon's trio loop."""
 
     async def status(self) -> Status:
@@ -210,6 +222,9 @@ class Service(OperatorService, Protocol):
 
     async def export(self, request: Export) -> Content:
         """A CARv1 archive of whole DAGs, fetched where they are not here."""
+
+    async def similar(self, request: SimilarTo) -> tuple[SimilarRow, ...]:
+        """Pins of images that look alike, nearest first, wherever in the swarm they are."""
 
     async def import_archive(self, options: ImportOptions, body: AsyncIterator[bytes]) -> Page[Added]:
         """Take in a CARv1 archive and pin its roots; `Added.error` says why one was not."""

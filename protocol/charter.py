@@ -63,7 +63,7 @@ class Charter:
 
     Attributes:
         number: 1 for the first, then one more than the highest of `previous`.
-        previous: hashes of the charters it follows; two or more heal a fork.
+        previous: hash of the charter it follows, then of those whose branches it settles, which heals a fork.
         name: what people call the swarm.
         stewards: ids of the keys that may sign charters, certificates, expulsions and purges.
         recovery: id of the key that outranks them, printed once by `init`.

@@ -1,9 +1,13 @@
 """Which charter holds: the tree of charters that grew from the first, and the one branch of it that is in force.
 
-A charter follows those it names in `previous`. It is valid if a steward of each of them signed it, or the key that each
-calls `recovery`; only the latter may leave a steward out or name another recovery key. Of two valid successors the
-branch with a charter signed by the recovery key wins, else the lower hash. The swarm is forked until a charter on the
-winning branch names every loser.
+A charter follows the first of those it names in `previous`, and settles the others: branches that it lets rest. It is
+valid if it and all that it names are known and a steward of the one it follows signed it, or the key which that one
+calls `recovery`; only the latter may leave a steward out or name another recovery key. Of two that follow the same one
+the branch with a charter signed by the recovery key wins, else the lower hash. The swarm is forked until a charter on
+the winning branch settles every loser.
+
+Whoever is a steward of the winning branch can settle any other: were the losers' stewards asked too, one who was removed
+with the recovery key could keep a fork open for ever.
 """
 
 from typing import Final
@@ -26,7 +30,8 @@ class CharterChain:
     Attributes:
         valid: every valid charter by its hash, losing branches included.
         branch: the winning branch from the first charter on.
-        forked: some valid charter has lost and the winning branch does not name it.
+        forked: some valid charter has lost and the winning branch does not settle it.
+        unsettled: the last charter of each such branch, in the order of their hashes.
         append_only_since: stamp of the charter that began the present append-only time; None outside one.
         steward_terms: every key that was ever a steward, with the stamp at which its word ended.
     """
@@ -34,10 +39,17 @@ class CharterChain:
     def __init__(self, swarm: bytes) -> None:
         self.swarm = swarm
         self.valid: dict[bytes, Signed[Record]] = {}
+        self._hashes: list[bytes] = []
         self.branch: tuple[Charter, ...] = ()
         self.forked = False
+        self.unsettled: tuple[Signed[Record], ...] = ()
         self.append_only_since: Stamp | None = None
         self.steward_terms: dict[PeerId, Stamp | None] = {}
+
+    @property
+    def tip(self) -> bytes | None:
+        """Hash of the charter in force."""
+        return self._hashes[-1] if self._hashes else None
 
     @property
     def charter(self) -> Charter | None:
@@ -72,13 +84,15 @@ class CharterChain:
             if holds:
                 self.valid[digest] = signed
                 parents[digest] = charter
-                for parent in charter.previous:
-                    children.setdefault(parent, []).append(digest)
-        hashes = self._winning(children)
-        self.branch = tuple(parents[digest] for digest in hashes)
-        named = {parent for charter in self.branch for parent in charter.previous}
-        reachable = _with_ancestors(named | set(hashes), parents)
-        self.forked = len(reachable) < len(parents)
+                if charter.previous:
+                    children.setdefault(charter.previous[0], []).append(digest)
+        self._hashes = self._winning(children)
+        self.branch = tuple(parents[digest] for digest in self._hashes)
+        reachable = _with_ancestors(self._hashes, parents)
+        losers = parents.keys() - reachable
+        passed = {parent for loser in losers for parent in parents[loser].previous}
+        self.forked = bool(losers)
+        self.unsettled = tuple(self.valid[digest] for digest in sorted(losers - passed))
         self.steward_terms = _stewards(self.branch)
         self.append_only_since = _append_only_since(self.branch)
 
@@ -97,7 +111,8 @@ class CharterChain:
 
     def _by_recovery(self, digest: bytes) -> bool:
         signed = self.valid[digest]
-        return any(signed.author == _charter(self.valid[p]).recovery for p in _charter(signed).previous)
+        previous = _charter(signed).previous
+        return bool(previous) and signed.author == _charter(self.valid[previous[0]]).recovery
 
 
 def _charter(signed: Signed[Record]) -> Charter:
@@ -109,21 +124,18 @@ def _number(signed: Signed[Record]) -> int:
     return _charter(signed).number
 
 
-def _follows(signed: Signed[Record], parents: list[Charter]) -> bool:
-    """Tell whether each of its parents allows this charter."""
-    charter = _charter(signed)
-    if charter.number != 1 + max(parent.number for parent in parents):
+def _follows(signed: Signed[Record], named: list[Charter]) -> bool:
+    """Tell whether the first of those it names allows this charter."""
+    charter, parent = _charter(signed), named[0]
+    if charter.number != 1 + max(each.number for each in named):
         return False
-    for parent in parents:
-        if signed.author == parent.recovery:
-            continue
-        keeps = set(parent.stewards) <= set(charter.stewards) and charter.recovery == parent.recovery
-        if signed.author not in parent.stewards or not keeps:
-            return False
-    return True
+    if signed.author == parent.recovery:
+        return True
+    keeps = set(parent.stewards) <= set(charter.stewards) and charter.recovery == parent.recovery
+    return signed.author in parent.stewards and keeps
 
 
-def _with_ancestors(hashes: set[bytes], parents: dict[bytes, Charter]) -> set[bytes]:
+def _with_ancestors(hashes: list[bytes], parents: dict[bytes, Charter]) -> set[bytes]:
     found: set[bytes] = set()
     left = list(hashes)
     while left:

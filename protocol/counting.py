@@ -2,7 +2,7 @@
 
 | record | counts if its author is |
 |---|---|
-| charter | allowed by every charter it follows (`protocol.charter_chain`) |
+| charter | allowed by the charter it follows (`protocol.charter_chain`) |
 | admission, expulsion, departure | see `protocol.roles` |
 | pin, flow | a curator or a steward |
 | deleted pin | a steward |

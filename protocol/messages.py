@@ -50,6 +50,7 @@ from protocol.receipt_messages import (
     sign_doubt,
     sign_receipt,
 )
+from protocol.similar_messages import SimilarAnswer, SimilarAsk
 from protocol.sync_messages import HoldingsAt, SyncCompare, SyncElements, SyncFetch, SyncRanges, SyncRecords, SyncWant
 
 __all__ = [
@@ -94,6 +95,8 @@ __all__ = [
     "RecordBatch",
     "RootAsk",
     "SignedBeat",
+    "SimilarAnswer",
+    "SimilarAsk",
     "StatAnswer",
     "SyncCompare",
     "SyncElements",
@@ -136,8 +139,8 @@ M = TypeVar("M", bound=Message)
 SYNC_ASKS = (SyncCompare, SyncWant, SyncFetch, LastHeardAsk)
 SYNC_ANSWERS = (SyncRanges, SyncRecords, SyncElements, LastHeardAnswer, NoAnswer)
 REPLICA_ASKS = (LeaseAsk, LeaseReturn, ReceiptAsk, DoubtNotice)
-QUERY_ASKS = (InfoAsk, RootAsk, ListAsk, CharterAsk, ThumbAsk)
-QUERY_ANSWERS = (InfoAnswer, StatAnswer, LocateAnswer, ListAnswer, CharterAnswer, ThumbAnswer, NoAnswer)
+QUERY_ASKS = (InfoAsk, RootAsk, ListAsk, CharterAsk, SimilarAsk, ThumbAsk)
+QUERY_ANSWERS = (InfoAnswer, StatAnswer, LocateAnswer, ListAnswer, CharterAnswer, SimilarAnswer, ThumbAnswer, NoAnswer)
 
 
 def write_message(message: Message) -> bytes:

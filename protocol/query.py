@@ -318,21 +318,28 @@ class ThumbAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoAnswer:
-    """The question was understood and will not be answered."""
+    """The question was understood and will not be answered.
+
+    Attributes:
+        reason, detail: why.
+        record: the signed record that forbids it, such as the asker's expulsion.
+    """
 
     KIND: ClassVar[str] = "no"
 
     reason: Reason
     detail: str
+    record: bytes | None = None
 
     def to_body(self) -> Body:
-        return {"reason": self.reason.value, "detail": self.detail[:REASON_BYTES]}
+        return present(reason=self.reason.value, detail=self.detail[:REASON_BYTES], record=self.record)
 
     @classmethod
     def from_body(cls, body: Body) -> "NoAnswer":
         fields = Fields(body, cls.KIND)
         reason = Reason(fields.one_of("reason", tuple(reason.value for reason in Reason)))
-        return cls(reason=reason, detail=fields.text("detail", 4 * REASON_BYTES, lines=True))
+        detail = fields.text("detail", 4 * REASON_BYTES, lines=True)
+        return cls(reason=reason, detail=detail, record=fields.binary_or_none("record", 1, RECORD_BYTES))
 
     def refused(self) -> Refused:
         """Return it as the error that it is to the asker."""

@@ -16,7 +16,7 @@ from typing import Final, cast
 
 from protocol.changes import Changes, Journal, Merged, Status, Wanted
 from protocol.charter import Charter
-from protocol.charter_chain import CHARTERS_PER_AUTHOR
+from protocol.charter_chain import CHARTERS_PER_AUTHOR, CharterChain
 from protocol.counting import Counting
 from protocol.fields import Replicas
 from protocol.identity import PeerId
@@ -24,7 +24,7 @@ from protocol.life import ends_ms, leaves_ms
 from protocol.limits import AHEAD_MS, HELD_BACK_PER_AUTHOR
 from protocol.ordered import OrderedSet
 from protocol.pin_index import PinIndex, SignedPin
-from protocol.records import Flow, Pin, Record, Signed
+from protocol.records import Expulsion, Flow, Pin, Record, Signed, record_key
 from protocol.roles import Standing
 from protocol.slots import Slot
 from protocol.stamp import Stamp
@@ -229,6 +229,11 @@ class RecordSet:
         return self._counting.charters.charter
 
     @property
+    def charters(self) -> CharterChain:
+        """Every charter that is valid, and which branch holds; read only."""
+        return self._counting.charters
+
+    @property
     def charter_raws(self) -> tuple[bytes, ...]:
         """The signed bytes of every valid charter, the first charter first."""
         valid = self._counting.charters.valid.values()
@@ -248,6 +253,10 @@ class RecordSet:
     def standing(self, peer: str) -> Standing | None:
         """Return what holds for a peer, or None if nobody has admitted or expelled it."""
         return self._counting.roles.standings.get(PeerId(peer))
+
+    def expulsion_of(self, peer: str) -> Signed[Record] | None:
+        """Return the last counting expulsion of a peer, even if it was admitted again since."""
+        return self.get(record_key(Expulsion(peer=PeerId(peer)), "", b""))
 
     def role(self, peer: str) -> tuple[str, ...]:
         """Return a peer's roles, none for a stranger, one that left or one expelled."""
@@ -306,7 +315,11 @@ class RecordSet:
     def replicas_of(self, pin: Pin) -> Replicas:
         """Return a pin's factor: its own, its flow's or the charter's, within the charter's bounds."""
         flow = self._flows.get(pin.flow)
-        return self._counting.clamp(pin.replicas or (flow.record.replicas if flow is not None else None))
+        return self.clamp(pin.replicas or (flow.record.replicas if flow is not None else None))
+
+    def clamp(self, replicas: Replicas | None) -> Replicas:
+        """Return a factor within the charter's bounds; None is the charter's default."""
+        return self._counting.clamp(replicas)
 
     def wanted(self, root: bytes) -> Wanted | None:
         """Return how many copies of a root are wanted and where, or None if no live pin wants it."""

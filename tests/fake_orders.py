@@ -1,9 +1,13 @@
 """The operator's half of a daemon's service in memory: it takes orders and answers as the protocol says."""
 
-from node.errors import RefusedByPolicy, Usage
-from node.operator_rows import MaintenanceRow, ZoneRow
-from node.operator_service import SetMaintenance, SetZone
+from dataclasses import replace
 
+from node.errors import RefusedByPolicy, Usage
+from node.operator_rows import Destination, DrainPlanRow, DrainRow, MaintenanceRow, ZoneRow
+from node.operator_service import SetMaintenance, SetZone
+from node.rows import Page
+
+BOB = Destination(peer_id="12D3KooWBobBobBobBobBobBobBobBobBobBobBobBobBobBobBob", name="bob", zone="hamburg")
 UNTIL = "2026-05-31T14:00:00Z"
 WEEK_S = 7 * 86_400.0
 
@@ -14,6 +18,8 @@ class FakeOrders:
     def __init__(self) -> None:
         self.zone = "berlin"
         self.away_until: str | None = None
+        self.drained: list[DrainRow] = []
+        self.state = "active"
 
     async def maintenance(self) -> MaintenanceRow:
         return MaintenanceRow(state="away" if self.away_until else "active", away_until=self.away_until)
@@ -29,3 +35,38 @@ class FakeOrders:
             raise RefusedByPolicy("zone: PINAKOTHEK_ZONE sets it, and would again at the next start")
         before, self.zone = self.zone, request.zone
         return ZoneRow(zone=self.zone, before=before)
+
+    async def drain(self) -> DrainRow:
+        if self.drained:
+            return self.drained.pop(0)
+        return DrainRow(
+            state=self.state, to=None, roots=0, roots_left=0, bytes_left=0, bytes_per_s=None, eta_s=None
+        )  # fmt: skip
+
+    async def start_drain(self, *, to_min: bool) -> DrainRow:
+        if not to_min:
+            raise RefusedByPolicy(
+                "2 roots are to have 3 copies elsewhere and only 2 other keepers can hold them: 1 peer is missing",
+                hint="invite more keepers, or leave fewer copies with --to-min",
+            )
+        row = DrainRow(
+            state="draining", to="min", roots=2, roots_left=2, bytes_left=3000, bytes_per_s=None, eta_s=None
+        )  # fmt: skip
+        stuck = replace(row, roots_left=1, bytes_left=1000, bytes_per_s=500.0, waiting="1 peer is missing")
+        self.drained = [stuck, replace(row, roots_left=0, bytes_left=0)]
+        self.state = "left"
+        return row
+
+    async def cancel_drain(self) -> DrainRow:
+        if self.state == "left":
+            raise RefusedByPolicy("this peer has left the swarm")
+        return await self.drain()
+
+    async def drain_plan(self, *, to_min: bool, limit: int, after: str | None) -> Page[DrainPlanRow]:
+        if not to_min:
+            return Page(rows=())
+        row = DrainPlanRow(
+            root="bafybeidrmy6vl7vxlcwbxbs4osqoj464a6zmdqzt4fdumgtbvif3bkm2ga", kind="ipfs", name="a.png",
+            size_bytes=2000, copies=1, wanted=2, to=(BOB,),
+        )  # fmt: skip
+        return Page(rows=(row, replace(row, name="b.png", size_bytes=1000, to=())))

@@ -20,6 +20,7 @@ from node import rows, service
 from node.control.server import serve
 from node.errors import Ambiguous, Failed, NotFound, RefusedByPolicy, TimedOut
 from node.quantities import unescape_path
+from tests.fake_governing import FakeGoverning
 from tests.fake_orders import FakeOrders
 
 ADA = "12D3KooWAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAda"
@@ -35,7 +36,7 @@ def root_of(content: bytes) -> str:
     return "bafybei" + base64.b32encode(hashlib.sha256(content).digest()).decode().lower().rstrip("=")
 
 
-class FakeService(FakeOrders):
+class FakeService(FakeGoverning, FakeOrders):
     """Two peers, images kept as bytes in a dictionary."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -224,6 +225,14 @@ class FakeService(FakeOrders):
             root=root, name=f"{root}.car", cid=root, media_type="application/vnd.ipld.car", size_bytes=None,
             chunks=chunks(),
         )  # fmt: skip
+
+    async def similar(self, request: service.SimilarTo) -> tuple[rows.SimilarRow, ...]:
+        if request.ref is not None:
+            self._find(request.ref, request.flow)
+        found = enumerate(row for row in self.pinned if row.root != request.ref)
+        return tuple(
+            rows.SimilarRow(root=row.root, name=row.name, flow=row.flow, distance_bits=bits) for bits, row in found
+        )
 
     async def import_archive(self, options: service.ImportOptions, body: AsyncIterator[bytes]) -> rows.Page[rows.Added]:
         content = b"".join([part async for part in body])

@@ -193,6 +193,8 @@ MESSAGES: tuple[m.Message, ...] = (
     ),
     m.CharterAsk(),
     m.CharterAnswer(charters=(RAW,)),
+    m.SimilarAsk(phash=bytes.fromhex("c3d2a5965a69b44b"), within_bits=8),
+    m.SimilarAnswer(found=((ROOT, 0), (OTHER_ROOT, 7))),
     m.ThumbAsk(root=ROOT, variant="small"),
     m.ThumbAnswer(image=b"RIFF"),
     m.NoAnswer(reason=Reason.NOT_ALLOWED, detail="guests may not ask this"),

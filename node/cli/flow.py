@@ -1,4 +1,4 @@
-"""`flow ls | set`: flows and their policies."""
+"""`flow ls | set | rm`: flows and their policies."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from node.cli.listing import emit_all, rows_of
 from node.cli.output import emit, printable, say, table
 from node.cli.session import Session
 from node.cli.verb import FACTOR, VerbGroup, json_option, pass_session, replicas
+from node.control.client import quote
 
 
 @click.group(cls=VerbGroup)
@@ -46,5 +47,22 @@ def set_flow(session: Session, name: str, backend: str | None, factor: tuple[int
         say(f"flow {printable(row['name'])}: backend {row['backend']}, replicas {_factor(row)}")
 
 
+@command.command("rm")
+@click.argument("name")
+@json_option
+@pass_session
+def remove_flow(session: Session, name: str, as_json: bool) -> None:
+    """Delete a flow. Refused while it has live pins, those in the trash included."""
+    row = session.control.call("DELETE", f"/v1/flows/{quote(name)}")
+    if as_json:
+        emit(row)
+    else:
+        say(f"flow {printable(row['name'])} is deleted")
+
+
 def _factor(row: dict[str, Any]) -> str:
-    return f"{row['replicas']['min']}:{row['replicas']['max']}" if row["replicas"] else "the charter's"
+    if not row["replicas"]:
+        return "the charter's"
+    acts = row.get("acts") or row["replicas"]
+    clamped = "" if acts == row["replicas"] else f", held to {acts['min']}:{acts['max']} by the charter"
+    return f"{row['replicas']['min']}:{row['replicas']['max']}{clamped}"

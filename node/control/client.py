@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from node.control.address import reachable, socket_path
-from node.errors import BY_EXIT_CODE, Ambiguous, DaemonNotRunning, Failed, RefusedByPolicy, TimedOut, UserError
+from node.errors import BY_EXIT_CODE, Ambiguous, DaemonNotRunning, Failed, RefusedByPolicy, TimedOut, Usage, UserError
 
 DEFAULT_TIMEOUT_S = 30.0
 """A guess: the daemon answers look-ups within milliseconds; one that does not for this long is stuck."""
@@ -270,7 +270,9 @@ def error_from(answer: Answer) -> UserError:
     raw = answer.read()
     try:
         said = json.loads(raw)
-        kind = Ambiguous if said.get("candidates") else BY_EXIT_CODE.get(said["exit_code"], Failed)
+        kind = BY_EXIT_CODE.get(said["exit_code"], Failed)
+        if kind is Usage and said.get("candidates"):
+            kind = Ambiguous
         return kind(
             said["error"], hint=said.get("hint"), candidates=said.get("candidates") or (), partial=said.get("partial")
         )

@@ -1,8 +1,9 @@
 """The part of the control API's table that operators' commands use."""
 
 from node import operator_rows as rows
-from node.control.endpoint import Endpoint
-from node.operator_service import SetMaintenance, SetZone
+from node.control import queries
+from node.control.endpoint import Endpoint, Form
+from node.operator_service import SetMaintenance, SetZone, StartDrain
 
 OPERATOR_ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
@@ -30,5 +31,42 @@ OPERATOR_ENDPOINTS: tuple[Endpoint, ...] = (
         call=lambda service, asked: service.set_zone(asked.body),
         answer=rows.ZoneRow,
         body=SetZone,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/drain",
+        name="drain",
+        summary="How far this peer's drain is",
+        call=lambda service, _: service.drain(),
+        answer=rows.DrainRow,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/drain",
+        name="start_drain",
+        summary="Empty this peer, then leave",
+        call=lambda service, asked: service.start_drain(to_min=asked.body.to_min),
+        answer=rows.DrainRow,
+        body=StartDrain,
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/drain",
+        name="cancel_drain",
+        summary="Stay after all",
+        call=lambda service, _: service.cancel_drain(),
+        answer=rows.DrainRow,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/drain/plan",
+        name="drain_plan",
+        summary="What a drain would copy, and where",
+        call=lambda service, asked: service.drain_plan(
+            to_min=asked.query.to_min, limit=asked.query.limit, after=asked.query.after
+        ),
+        answer=rows.DrainPlanRow,
+        query=queries.DrainPlan,
+        form=Form.LISTING,
     ),
 )

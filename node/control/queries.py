@@ -27,6 +27,13 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrainPlan(Cursor):
+    """How many copies are to be elsewhere: `max`, or `min`."""
+
+    to_min: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InFlow:
     """The flow in which a REF is meant, where it matters."""
 

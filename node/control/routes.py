@@ -5,8 +5,20 @@ from collections.abc import Awaitable
 from node import rows
 from node.control import queries
 from node.control.endpoint import Asked, Endpoint, Form
+from node.control.governing_routes import GOVERNING
 from node.control.operator_routes import OPERATOR_ENDPOINTS
-from node.service import AddFile, AddPin, Export, ImageQuery, ImportOptions, MakeInvite, Service, SetFlow, Verify
+from node.service import (
+    AddFile,
+    AddPin,
+    Export,
+    ImageQuery,
+    ImportOptions,
+    MakeInvite,
+    Service,
+    SetFlow,
+    SimilarTo,
+    Verify,
+)
 
 
 async def _trash(service: Service, asked: Asked) -> rows.Page[rows.TrashRow]:
@@ -170,6 +182,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         method="POST",
+        path="/v1/similar",
+        name="similar",
+        summary="Images that look like one, or like a file of this machine",
+        call=lambda service, asked: service.similar(asked.body),
+        answer=rows.SimilarRow,
+        body=SimilarTo,
+        form=Form.LISTING,
+    ),
+    Endpoint(
+        method="POST",
         path="/v1/import",
         name="import",
         summary="Take in a CARv1 archive and pin its roots",
@@ -283,4 +305,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         form=Form.LISTING,
     ),
     *OPERATOR_ENDPOINTS,
+    *GOVERNING,
 )

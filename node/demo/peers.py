@@ -58,6 +58,7 @@ class Peer:
     env: dict[str, str] = field(default_factory=dict)
     before: Sequence[str] = ()
     peer_id: str = ""
+    recovery_key: str = ""
     addrs: list[str] = field(default_factory=list)
     ready: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
@@ -93,7 +94,8 @@ class Peer:
 
     def init(self, *options: str) -> None:
         """Make the data directory; `--join LINE` among `options` joins a swarm."""
-        self.peer_id = self.one("init", "--name", self.name, *options)["peer_id"]
+        made = self.one("init", "--name", self.name, *options)
+        self.peer_id, self.recovery_key = made["peer_id"], made.get("recovery_key", "")
 
     def start(self) -> None:
         """Start the daemon and wait for its ready line.

@@ -150,6 +150,12 @@ class Intake:
             self._on_holding(holding, True)
         return Taken(root=root, original=original.cid, new=True, size_bytes=size_bytes, pin=signed)
 
+    async def phash_of(self, path: Path) -> str:
+        """The perceptual hash of the image in a file. Raises: ImageRejected, Failed."""
+        async with self._slots:
+            await trio.to_thread.run_sync(self._read, path)  # says what is wrong with the file, if anything is
+            return (await self._decoder.build(path, variants=True)).facts.phash
+
     async def remade(self, path: Path, original: bytes, *, variants: bool) -> tuple[bytes, ImageFacts] | None:
         """The root that the image in a file has when it is made here, and its facts; None where it is no image we keep.
 

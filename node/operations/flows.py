@@ -1,7 +1,8 @@
-"""`flow ls` and `flow set`."""
+"""`flow ls`, `flow set` and `flow rm`."""
 
 from dataclasses import replace
 
+from node.errors import NotFound, RefusedByPolicy
 from node.operations import policy
 from node.operations.bin import Bin
 from node.operations.written import replicas_row
@@ -42,6 +43,27 @@ class Flows:
         self._parts.events.tell("flow_set", detail=f"{row.name}: {row.backend}, replicas {factor}")
         return row
 
+    async def remove_flow(self, name: str) -> FlowRow:
+        """See `Governing.remove_flow`; a trashed pin is a live one."""
+        policy.check_may_write(self._parts)
+        known = self._records.flows.get(name)
+        pins = len(self._records.pins_by_flow(name))
+        if known is None and not pins:
+            raise NotFound(f"flow {name}: no such flow")
+        if pins:
+            trashed = self._bin.count_in(name)
+            raise RefusedByPolicy(
+                f"flow {name}: has {pins} live pins, {trashed} of them in the trash", hint="purge them, or wait"
+            )
+        charter = self._records.charter
+        if charter is not None and charter.append_only:
+            raise RefusedByPolicy("the charter is append-only: nothing is removed")
+        assert known is not None
+        row = self._row(name)
+        await self._parts.records.write(replace(known.record, deleted=True))
+        self._parts.events.tell("flow_removed", detail=name)
+        return row
+
     def _row(self, name: str) -> FlowRow:
         known = self._records.flows.get(name)
         own = known.record.replicas if known is not None else None
@@ -51,4 +73,5 @@ class Flows:
             replicas=None if own is None else replicas_row(own),
             images=len(self._records.pins_by_flow(name)) - self._bin.count_in(name),
             author=known.author if known is not None else "",
+            acts=replicas_row(self._records.clamp(own)),
         )

@@ -8,10 +8,11 @@ import trio
 from node.config import Config
 from node.errors import UserError
 from node.keys import IDENTITY, read_key
-from node.operations import policy
+from node.operations import belonging, policy
 from node.operations.bin import Bin
 from node.operations.linking import unlinked
-from node.operations.members import name_of, own_word
+from node.operations.members import own_word
+from node.operations.naming import name_of
 from node.parts import Parts
 from node.quantities import size_text
 from node.rows import Alert, CheckRow, ImageCounts, PeerCounts, Status, StoreUse, WorkCounts
@@ -103,14 +104,11 @@ class Health:
             yield Alert(check="lost", detail=f"no live peer holds a copy of {lost} roots")
         if parts.storm.mass_loss():
             yield Alert(check="mass loss", detail=parts.storm.describe())
-        if self._records.forked:
-            yield Alert(check="charter fork", detail="two charters stand; a steward must sign one that names both")
+        yield from belonging.alerts(parts)
         clock = parts.knowledge.membership.clock()
         if clock.wrong or clock.doubtful:
             consequence = "; nothing is written" if clock.wrong else ""
             yield Alert(check="clock", detail=policy.offset_text(clock.ahead_ms) + consequence)
-        for peer_id in self._clones():
-            yield Alert(check="clone", detail=f"{peer_id} says two things at once: its identity was copied")
         no_room = parts.controller.last_plan.no_room
         if no_room:
             yield Alert(check="no room", detail=f"{sum(no_room.values())} copies of {len(no_room)} roots fit nowhere")
@@ -124,9 +122,6 @@ class Health:
             yield Alert(check="disk", detail=parts.disk.trouble)
         if not store.free_bytes:
             yield Alert(check="full", detail="this peer has no room left")
-
-    def _clones(self) -> list[str]:
-        return sorted(peer for peer, held in self._parts.knowledge.book.peers().items() if held.cloned)
 
     async def doctor(self, *, accept: bool) -> tuple[CheckRow, ...]:
         """See `Service.doctor`. A lone peer, or one whose images have few copies, is in order."""
@@ -176,11 +171,8 @@ class Health:
     def _swarm_checks(self) -> list[CheckRow]:
         lost = self._parts.controller.standings["lost"]
         clock = self._parts.knowledge.membership.clock()
-        clones = self._clones()
-        forked = self._records.forked
         return [
             CheckRow(check="lost", ok=not lost, detail=f"{lost} roots without a live copy" if lost else "none"),
             CheckRow(check="clock", ok=not clock.wrong, detail=policy.offset_text(clock.ahead_ms)),
-            CheckRow(check="clone", ok=not clones, detail=", ".join(clones) or "none"),
-            CheckRow(check="charter", ok=not forked, detail="charter fork" if forked else "one stands"),
+            *belonging.checks(self._parts),
         ]

@@ -5,10 +5,12 @@ import os
 
 import trio
 
-from node.errors import Failed, RefusedByPolicy, Usage
+from node.errors import Failed, Usage
 from node.events import instant, wall_ms
 from node.operations import policy
+from node.operations.governing import steward_of
 from node.operations.linking import unlinked
+from node.operations.naming import name_of
 from node.operations.written import instant_or_none
 from node.parts import Parts
 from node.replication.view import PeerView, RootKey
@@ -47,14 +49,6 @@ def holder_rows(parts: Parts, key: RootKey) -> tuple[HolderRow, ...]:
             )
         )
     return tuple(rows)
-
-
-def name_of(parts: Parts, peer_id: str) -> str:
-    """What a peer calls itself, "" where that was not heard."""
-    if peer_id == parts.key.peer_id:
-        return parts.settings.config.name
-    peer = parts.knowledge.membership.get(peer_id)
-    return (peer.beat.name if peer is not None and peer.beat is not None else None) or ""
 
 
 class Members:
@@ -139,11 +133,7 @@ class Members:
     async def invite(self, request: MakeInvite) -> Invite:
         """See `Service.invite`."""
         parts = self._parts
-        steward = parts.records.steward
-        if steward is None or not parts.records.counting.is_steward(steward.peer_id):
-            raise RefusedByPolicy(
-                "no steward's key lies here", hint="it lies on the peer that ran `init`; make the invite there"
-            )
+        steward = steward_of(parts)
         policy.check_clock(parts)
         roles = _roles(request.roles)
         if request.uses > CERTIFICATE_USES:

@@ -2,11 +2,16 @@
 
 from collections.abc import AsyncIterator, Iterable
 
+from node.governing import AddSteward, CharterRow, Expel, Expelled, RemoveSteward, SetCharter
 from node.operations.adding import Adding
+from node.operations.alike import Alike
 from node.operations.archives import Archives
 from node.operations.bin import Bin
 from node.operations.content import Contents
+from node.operations.emptying import Emptying
+from node.operations.expelling import Expelling
 from node.operations.flows import Flows
+from node.operations.governing import Charters
 from node.operations.health import Health
 from node.operations.looking import Looking
 from node.operations.members import Members
@@ -15,7 +20,7 @@ from node.operations.ordering import Ordering
 from node.operations.pinning import Pinning
 from node.operations.removing import Removing
 from node.operations.truth import Truth
-from node.operator_rows import MaintenanceRow, ZoneRow
+from node.operator_rows import DrainPlanRow, DrainRow, MaintenanceRow, ZoneRow
 from node.operator_service import SetMaintenance, SetZone
 from node.parts import Parts
 from node.rows import (
@@ -36,6 +41,7 @@ from node.rows import (
     Resolved,
     Scrub,
     SettingRow,
+    SimilarRow,
     Status,
     TrashRow,
     Verified,
@@ -50,6 +56,7 @@ from node.service import (
     MakeInvite,
     Remove,
     SetFlow,
+    SimilarTo,
     Verify,
 )
 
@@ -67,15 +74,19 @@ class Operations:
         self._adding = Adding(parts)
         self._looking = Looking(parts, self._bin)
         self._contents = Contents(parts, self._looking)
+        self._alike = Alike(parts, self._looking)
         self._archives = Archives(parts, self._looking)
         self._removing = Removing(parts, self._bin)
         self._pinning = Pinning(parts)
         self._members = Members(parts)
         self._flows = Flows(parts, self._bin)
+        self._charters = Charters(parts, self._bin)
+        self._expelling = Expelling(parts)
         self._health = Health(parts, self._bin)
         self._metrics = Metrics(parts, self._health)
         self._truth = Truth(parts, self._looking)
         self._ordering = Ordering(parts)
+        self._emptying = Emptying(parts)
         self.invites_open_until_ms = self._members.invites_open_until_ms
 
     def roots_changed(self, roots: Iterable[bytes]) -> None:
@@ -124,6 +135,9 @@ class Operations:
     async def export(self, request: Export) -> Content:
         return await self._archives.export(request)
 
+    async def similar(self, request: SimilarTo) -> tuple[SimilarRow, ...]:
+        return await self._alike.similar(request)
+
     async def import_archive(self, options: ImportOptions, body: AsyncIterator[bytes]) -> Page[Added]:
         return await self._archives.import_archive(options, body)
 
@@ -156,6 +170,24 @@ class Operations:
     async def set_flow(self, request: SetFlow) -> FlowRow:
         return await self._flows.set_flow(request)
 
+    async def remove_flow(self, name: str) -> FlowRow:
+        return await self._flows.remove_flow(name)
+
+    async def charter(self) -> CharterRow:
+        return await self._charters.show()
+
+    async def set_charter(self, request: SetCharter) -> CharterRow:
+        return await self._charters.change(request)
+
+    async def add_steward(self, request: AddSteward) -> CharterRow:
+        return await self._charters.add_steward(request)
+
+    async def remove_steward(self, request: RemoveSteward) -> CharterRow:
+        return await self._charters.remove_steward(request)
+
+    async def expel(self, request: Expel) -> Expelled:
+        return await self._expelling.expel(request)
+
     def events(self, after: int | None) -> AsyncIterator[EventRow]:
         return self._parts.events.since(after)
 
@@ -178,3 +210,15 @@ class Operations:
 
     async def set_zone(self, request: SetZone) -> ZoneRow:
         return await self._ordering.set_zone(request)
+
+    async def drain(self) -> DrainRow:
+        return await self._emptying.drain()
+
+    async def start_drain(self, *, to_min: bool) -> DrainRow:
+        return await self._emptying.start_drain(to_min=to_min)
+
+    async def cancel_drain(self) -> DrainRow:
+        return await self._emptying.cancel_drain()
+
+    async def drain_plan(self, *, to_min: bool, limit: int, after: str | None) -> Page[DrainPlanRow]:
+        return await self._emptying.drain_plan(to_min=to_min, limit=limit, after=after)

@@ -20,6 +20,9 @@ def check_may_write(parts: Parts) -> None:
     Raises:
         RefusedByPolicy: it is no curator, or its clock is wrong.
     """
+    standing = parts.records.counting.standing(parts.key.peer_id)
+    if standing is not None and standing.expelled:
+        raise RefusedByPolicy("this peer was expelled by a steward", hint="`pinakothek doctor` says when and why")
     if CURATOR not in parts.records.counting.role(parts.key.peer_id):
         raise RefusedByPolicy("this peer is no curator", hint="a steward can invite it anew with --role curator,keeper")
     check_clock(parts)

@@ -13,7 +13,7 @@ from node.swarm.names import AUDIT
 from protocol.audit_messages import AuditAnswer, AuditAsk
 from protocol.errors import Refused
 from protocol.messages import read_message, write_message
-from protocol.net.errors import RpcRefused
+from protocol.net.errors import MALFORMED, RpcRefused
 from protocol.net.rpc import Rpc
 from store.cid import cid_text
 from store.errors import StoreError
@@ -70,7 +70,7 @@ class Audited:
         try:
             ask = read_message(body, (AuditAsk,))
         except Refused as error:
-            raise RpcRefused("malformed", str(error)) from error
+            raise RpcRefused(MALFORMED, str(error)) from error
         if ask is None:
             raise RpcRefused("unknown", "not a question of this version")
         return write_message(await self.prove(peer_id, ask))

@@ -18,7 +18,7 @@ from protocol.invite import admit
 from protocol.join_messages import JoinAnswer, JoinAsk, MemberAddrs
 from protocol.limits import BEAT_ADDRS, JOIN_BYTES, MEMBERS, MESSAGE_BYTES, REASON_BYTES, RECORDS_PER_BATCH
 from protocol.messages import read_message, write_message
-from protocol.net.errors import RpcRefused
+from protocol.net.errors import MALFORMED, RpcRefused
 from protocol.net.rpc import Rpc
 
 log = logging.getLogger("pinakothek.join")
@@ -59,8 +59,11 @@ class Admitting:
     async def _admit(self, peer_id: str, body: bytes) -> JoinAnswer:
         try:
             ask = read_message(body, (JoinAsk,), max_bytes=JOIN_BYTES)
-            if ask is None:
-                raise Refused(Reason.MALFORMED, "not a question of this version")
+        except Refused as error:
+            raise RpcRefused(MALFORMED, str(error)) from error
+        if ask is None:
+            raise RpcRefused("unknown", "not a question of this version")
+        try:
             if ask.swarm != self._swarm:
                 raise Refused(Reason.WRONG_SWARM, "the invite is for another swarm")
             peer = parse_peer_id(peer_id)

@@ -1,9 +1,13 @@
-"""`/pinakothek/query/1`: what other nodes may ask, answered from what this peer knows, never by asking others."""
+"""`/pinakothek/query/1`: what members and guests may ask, answered from what this peer knows, never by asking others.
+
+An expelled peer is answered one thing, whatever it asks: the record that expelled it.
+"""
 
 from collections.abc import Callable
 
 from node.lookup import Lookup
 from node.reading import Reading
+from node.similarity import MAX_BITS, Similarity
 from node.swarm.knowledge import Knowledge
 from node.swarm.names import QUERY
 from node.swarm.speaking import Description
@@ -13,7 +17,7 @@ from protocol.identity import PeerId
 from protocol.limits import BEAT_ADDRS, MESSAGE_BYTES, PAGE_BYTES, QUERY_ROWS, THUMB_BYTES
 from protocol.messages import QUERY_ASKS, write_message
 from protocol.messages import read_message as read
-from protocol.net.errors import RpcRefused
+from protocol.net.errors import MALFORMED, RpcRefused
 from protocol.net.rpc import Rpc
 from protocol.query import (
     CharterAnswer,
@@ -31,19 +35,21 @@ from protocol.query import (
     ThumbAnswer,
     ThumbAsk,
 )
+from protocol.similar_messages import SimilarAnswer, SimilarAsk
 from store.errors import PathNotFound, StoreError
 from store.unixfs import read_file_async, resolve_path_async
 
 MAX_REQUEST_BYTES = 4096
-CONCURRENCY = 16
+CONCURRENCY = 4
+"""Of one peer: a page of a listing costs some milliseconds of everybody's time."""
 ROWS = 500
 """A page of a listing; what does not fit `PAGE_BYTES` goes into the next."""
 
-Answer = InfoAnswer | StatAnswer | LocateAnswer | ListAnswer | CharterAnswer | ThumbAnswer | NoAnswer
+Answer = InfoAnswer | StatAnswer | LocateAnswer | ListAnswer | CharterAnswer | ThumbAnswer | SimilarAnswer | NoAnswer
 
 
 class Answering:
-    """Answers queries of members.
+    """Answers queries of members and guests.
 
     Args:
         describe: what this peer says of itself at this moment.
@@ -56,6 +62,7 @@ class Answering:
         knowledge: Knowledge,
         lookup: Lookup,
         reading: Reading,
+        similarity: Similarity,
         *,
         name: str,
         version: str,
@@ -66,6 +73,7 @@ class Answering:
         self._knowledge = knowledge
         self._lookup = lookup
         self._reading = reading
+        self._similarity = similarity
         self._about = (name, version, swarm)
         self._describe = describe
         self._addrs_of = addrs_of
@@ -81,10 +89,20 @@ class Answering:
         try:
             ask = read(body, QUERY_ASKS)
         except Refused as error:
-            raise RpcRefused("malformed", str(error)) from error
+            raise RpcRefused(MALFORMED, str(error)) from error
         if ask is None:
             raise RpcRefused("unknown", "not a question of this version")
-        return write_message(await self._say(ask))
+        return write_message(self._expulsion(peer_id) or await self._say(ask))
+
+    def _expulsion(self, peer_id: str) -> NoAnswer | None:
+        counting = self._knowledge.records.counting
+        standing = counting.standing(peer_id)
+        if standing is None or not standing.expelled:
+            return None
+        record = counting.expulsion_of(peer_id)
+        return NoAnswer(
+            reason=Reason.NOT_ALLOWED, detail="a steward expelled this peer", record=record.raw if record else None
+        )
 
     async def _say(self, ask: object) -> Answer:
         if isinstance(ask, InfoAsk):
@@ -95,6 +113,9 @@ class Answering:
             return self._list(ask)
         if isinstance(ask, CharterAsk):
             return CharterAnswer(charters=self._knowledge.records.counting.charter_raws[:QUERY_ROWS])
+        if isinstance(ask, SimilarAsk):
+            near = self._similarity.near(ask.phash.hex(), within_bits=min(ask.within_bits, MAX_BITS), limit=ROWS)
+            return SimilarAnswer(found=tuple((each.root, each.distance_bits) for each in near))
         if isinstance(ask, ThumbAsk):
             return await self._thumb(ask)
         return NoAnswer(reason=Reason.NOT_ALLOWED, detail="not answered here")

@@ -64,16 +64,21 @@ class Comeback:
         self.may_speak = trio.Event()
 
     async def run(self) -> None:
-        """Ask until somebody has answered; a sole member asks nobody."""
+        """Ask until somebody has answered; a sole member asks nobody, nor does who is none."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._lose_patience)
-            while set(self._knowledge.records.counting.members()) - {self._knowledge.me}:
+            while self._has_fellows():
                 reachable = sorted(self._reachable())
                 if reachable and await self._ask_some(random.sample(reachable, min(ASKED, len(reachable)))):
                     break
                 await trio.sleep(LOOK_S)
             self.may_speak.set()
             nursery.cancel_scope.cancel()
+
+    def _has_fellows(self) -> bool:
+        """Whether there is anybody to ask: members answer members only."""
+        members = set(self._knowledge.records.counting.members())
+        return self._knowledge.me in members and len(members) > 1
 
     async def _lose_patience(self) -> None:
         await trio.sleep(PATIENCE_S)

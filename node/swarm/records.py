@@ -44,7 +44,7 @@ class SharedRecords:
     Args:
         counting: the record set, empty; `load` fills it.
         author: signs as this peer.
-        steward: signs as a steward, where such a key lies here; shares the author's clock.
+        steward_key: the key in `steward.key`, where there is one; shares the author's clock.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SharedRecords:
         store: Store,
         counting: RecordSet,
         author: Author,
-        steward: Author | None,
+        steward_key: Author | None,
         *,
         on_change: Callable[[Changes], None],
         on_news: Callable[[Sequence[Signed[Record]]], None],
@@ -60,12 +60,20 @@ class SharedRecords:
         self._store = store
         self.counting = counting
         self.author = author
-        self.steward = steward
+        self.steward_key = steward_key
         self._on_change = on_change
         self._on_news = on_news
         self.refused = 0
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
         self._disk = trio.Lock()  # fair, so what was merged first is written first
+
+    @property
+    def steward(self) -> Author | None:
+        """Who signs as a steward here: the key in `steward.key`, or this peer's own, where the charter lists it."""
+        for author in (self.steward_key, self.author):
+            if author is not None and self.counting.is_steward(author.peer_id):
+                return author
+        return None
 
     async def load(self) -> None:
         """Take in what the store has; its signatures were checked before they were written."""
@@ -112,11 +120,19 @@ class SharedRecords:
         """
         author = self.steward if as_steward else self.author
         assert author is not None, "no steward's key lies here"
+        return await self.write_by(author, *records)
+
+    async def write_by(self, author: Author, *records: R) -> list[Signed[R]]:
+        """`write`, signed by any key that lies here; it shares this peer's clock."""
         now_ms = wall_ms()
         written = [author.write(record, now_ms) for record in records]
-        await trio.to_thread.run_sync(partial(self._persist, written, ()))
-        await self._merge(written, stored=True)
+        await self.put(written)
         return written
+
+    async def put(self, signed: Sequence[Signed[Record]]) -> None:
+        """Make records that were signed here durable, merge them and tell the others, whether they count yet or not."""
+        await trio.to_thread.run_sync(partial(self._persist, signed, ()))
+        await self._merge(signed, stored=True)
 
     async def write_one(self, record: R) -> Signed[R]:
         """`write` for one record."""
@@ -151,7 +167,7 @@ class SharedRecords:
             self._saw(merged, one)
         changes = [merged.changes for _, merged in outcomes]
         await self._settle([replace(change, stored=()) for change in changes] if stored else changes)
-        news = [one for one, merged in outcomes if merged.relay]
+        news = [one for one, merged in outcomes if merged.relay or stored]
         if news and relay:
             self._on_news(news)
 

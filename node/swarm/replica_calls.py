@@ -9,7 +9,7 @@ from protocol.errors import Refused
 from protocol.lease_messages import LeaseAsk, LeaseReturn
 from protocol.limits import LEASE_PINS, PAGE_BYTES, RECORD_BYTES
 from protocol.messages import read_message, write_message
-from protocol.net.errors import RpcRefused
+from protocol.net.errors import MALFORMED, RpcRefused
 from protocol.net.rpc import Rpc
 from protocol.receipt_messages import DoubtNotice, ReceiptAsk
 
@@ -26,6 +26,9 @@ def answer_replica_calls(
     async def answer(peer_id: str, body: bytes) -> bytes:
         try:
             ask = read_message(body, (LeaseAsk, LeaseReturn, ReceiptAsk, DoubtNotice))
+        except Refused as error:
+            raise RpcRefused(MALFORMED, str(error)) from error
+        try:
             if isinstance(ask, LeaseAsk):
                 return write_message(await releasing.answer(peer_id, ask))
             if isinstance(ask, LeaseReturn):

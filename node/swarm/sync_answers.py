@@ -15,7 +15,7 @@ from protocol.holdings import ElementSet
 from protocol.holdings_messages import Element, LastHeardAnswer, LastHeardAsk
 from protocol.limits import PAGE_BYTES, SYNC_RANGES_PER_ASK
 from protocol.messages import SYNC_ASKS, NoAnswer, read_message, write_message
-from protocol.net.errors import RpcRefused
+from protocol.net.errors import MALFORMED, RpcRefused
 from protocol.net.rpc import Rpc
 from protocol.ordered import FINGERPRINT_BYTES, OrderedSet
 from protocol.places import PLACE_BYTES, element_digest, element_place
@@ -82,7 +82,7 @@ class SyncAnswers:
                 return write_message(await self._of_holdings(ask, ask.of))
             return write_message(self._of_records(ask))
         except Refused as error:
-            raise RpcRefused("malformed", str(error)) from error
+            raise RpcRefused(MALFORMED, str(error)) from error
 
     def _of_records(self, ask: SyncAsk) -> SyncRanges | SyncRecords:
         ours = self._counting.tally

@@ -117,7 +117,7 @@ class Bitswap:
         """Serve until cancelled; sessions work while this runs."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            inbox = Inbox(self._take, self._break_off, self._ask_again)
+            inbox = Inbox(self._take, self._break_off, self._ask_again, self._is_member)
             for protocol in PROTOCOLS:
                 self._host.handle(protocol, inbox.read)
             self._host.on_disconnected.append(self._forget)

@@ -22,12 +22,20 @@ class TokenBucket:
 
     def reserve(self, size_bytes: int, now_s: float) -> float:
         """Take `size_bytes`, into debt if need be, and return how many seconds to wait before sending them."""
+        self._fill(now_s)
+        self._level_bytes -= size_bytes
+        return max(0.0, -self._level_bytes / self._rate_bytes_per_s)
+
+    def owes(self, now_s: float) -> bool:
+        """Whether nothing is left in it."""
+        self._fill(now_s)
+        return self._level_bytes <= 0
+
+    def _fill(self, now_s: float) -> None:
         if self._seen_s is not None:
             gained = (now_s - self._seen_s) * self._rate_bytes_per_s
             self._level_bytes = min(self._burst_bytes, self._level_bytes + gained)
         self._seen_s = now_s
-        self._level_bytes -= size_bytes
-        return max(0.0, -self._level_bytes / self._rate_bytes_per_s)
 
 
 class ByteBudget:

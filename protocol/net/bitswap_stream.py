@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, Self
 
 from protocol.net.errors import NetError
+from protocol.net.streams import Hold
 
 OPEN_TIMEOUT_S = 10.0
 
@@ -11,7 +12,7 @@ OPEN_TIMEOUT_S = 10.0
 class Stream(Protocol):
     """What Bitswap needs of `protocol.net.streams.Stream`."""
 
-    async def read_frame(self, max_bytes: int) -> bytes | None: ...
+    async def read_frame(self, max_bytes: int, hold: Hold | None = None) -> bytes | None: ...
 
     async def write(self, body: bytes) -> None: ...
 

@@ -39,6 +39,10 @@ class FrameTooLarge(BrokenProtocol):
     """A peer announced a frame above the limit, or a length that is no varint."""
 
 
+class FrameTooSlow(BrokenProtocol):
+    """A peer announced a large frame and did not send it."""
+
+
 class MessageTooLarge(NetError):
     """We were asked to send more than the limit allows."""
 
@@ -51,6 +55,10 @@ class RpcFailed(NetError):
 
 class RpcTimeout(RpcFailed):
     """A call got no answer in time; the stream lives on."""
+
+
+MALFORMED = "malformed"
+"""The code of a refusal that costs the asker its connection: no honest peer asks such a thing."""
 
 
 class RpcRefused(RpcFailed):

@@ -6,18 +6,24 @@ not promised; whoever needs a message to arrive compares states later. Own messa
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import trio
+from libp2p.exceptions import BaseLibp2pError
+from libp2p.io.exceptions import MessageTooLarge as RpcTooLarge
 from libp2p.peer.id import ID
+from libp2p.pubsub import pubsub as libp2p_pubsub
 from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, GossipSub
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.tools.anyio_service import background_trio_service
 
-from protocol.net.errors import MessageTooLarge, Unreachable
+from protocol.net.errors import BrokenProtocol, MessageTooLarge, Unreachable
+from protocol.net.gossip_budget import GossipBudget
+from protocol.net.gossip_rpc import LARGEST_RPC_BYTES, SUBSCRIPTIONS, open_rpc
 from protocol.net.host import Host
-from protocol.net.limits import GOSSIP_MESSAGE_BYTES, SUBSCRIPTION_MESSAGES
+from protocol.net.limits import GOSSIP_MESSAGE_BYTES, SUBSCRIPTION_BYTES, SUBSCRIPTION_MESSAGES
 
 log = logging.getLogger("pinakothek.net.gossip")
 
@@ -29,9 +35,6 @@ DEGREE, DEGREE_LOW, DEGREE_HIGH = 3, 2, 6
 each time it does: 200 photos at factor 3:3 on five peers took 15 s of processor time with 6 and 13 s with 3. What a
 sparse mesh misses comes by IHAVE a second later, and by sync."""
 
-LARGEST_RPC_BYTES = 1 << 20
-"""GossipSub's default; an RPC may bundle several messages."""
-
 
 class Gossip:
     """The gossip of one host; make it before the host runs."""
@@ -39,10 +42,11 @@ class Gossip:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._topics: dict[str, _Topic] = {}
+        self._budget = GossipBudget()
         router = GossipSub(
             [PROTOCOL_ID_V11, PROTOCOL_ID], degree=DEGREE, degree_low=DEGREE_LOW, degree_high=DEGREE_HIGH
         )
-        self._pubsub = _Deliveries(host.libp2p, router, self._deliver)
+        self._pubsub = _Deliveries(host.libp2p, router, self._deliver, self._topics)
         self._router = router
         self._running = False
         host.add_service(self._service)
@@ -104,11 +108,11 @@ class Gossip:
         author = str(ID(message.from_id))
         if author == self._host.peer_id:
             return str(forwarder) == author
-        if (
-            len(message.topicIDs) != 1
-            or len(message.data) > GOSSIP_MESSAGE_BYTES
-            or not self._host.gate.is_member(author)
-        ):
+        if not self._host.gate.is_member(author):  # our records may be older than the forwarder's
+            return False
+        if not self._budget.allows(str(forwarder), author, len(message.data), trio.current_time()):
+            if str(forwarder) == author:
+                raise BrokenProtocol(f"{author} floods {message.topicIDs[0]}")
             return False
         topic = self._topics[message.topicIDs[0]]
         try:
@@ -129,24 +133,65 @@ class _Topic:
         self.validator = validator
         self.dropped = 0
         self._send, self.receive = trio.open_memory_channel[Message](SUBSCRIPTION_MESSAGES)
+        self._sizes_bytes: deque[int] = deque()
+        """Of the messages that wait, and of some that have been taken: what has been is only counted when it matters."""
+        self._waiting_bytes = 0
 
     def put(self, message: Message) -> None:
+        size_bytes = len(message[1])
+        self._forget_taken()
+        while self._sizes_bytes and (
+            self._waiting_bytes + size_bytes > SUBSCRIPTION_BYTES or len(self._sizes_bytes) >= SUBSCRIPTION_MESSAGES
+        ):
+            with contextlib.suppress(trio.WouldBlock):
+                self.receive.receive_nowait()
+                self.dropped += 1
+            self._forget_taken()
         try:
             self._send.send_nowait(message)
-        except trio.WouldBlock:
-            self.receive.receive_nowait()
-            self._send.send_nowait(message)
-            self.dropped += 1
         except trio.BrokenResourceError:
             self.dropped += 1
+        else:
+            self._sizes_bytes.append(size_bytes)
+            self._waiting_bytes += size_bytes
+
+    def _forget_taken(self) -> None:
+        waiting = self._send.statistics().current_buffer_used
+        while len(self._sizes_bytes) > waiting:
+            self._waiting_bytes -= self._sizes_bytes.popleft()
 
 
 class _Deliveries(Pubsub):
-    """Pubsub that hands what it accepted straight to us instead of into a queue that drops the newest."""
+    """Pubsub that takes messages one after the other, checked, and hands what it accepted straight to us.
 
-    def __init__(self, host: Any, router: Any, deliver: Callable[[Any], None]) -> None:
-        super().__init__(host, router, strict_signing=True, max_inbound_rpc_size=LARGEST_RPC_BYTES)
+    Libp2p's starts a task for each message of an RPC, some ten thousand at once, and its queue drops the newest.
+    """
+
+    def __init__(self, host: Any, router: Any, deliver: Callable[[Any], None], topics: Mapping[str, "_Topic"]) -> None:
+        super().__init__(host, router, strict_signing=True, max_subscriptions_per_peer=SUBSCRIPTIONS)
         self._deliver = deliver
+        self._topics = topics
+
+    async def continuously_read_stream(self, stream: Any) -> None:
+        """Take what a peer sends on one stream, until it ends. Raises `BrokenProtocol`."""
+        peer = stream.muxed_conn.peer_id
+        try:
+            while self.manager.is_running:
+                raw = await libp2p_pubsub.read_varint_prefixed_bytes_limited(stream, LARGEST_RPC_BYTES)
+                await self._take(peer, open_rpc(raw, self._topics))
+        except RpcTooLarge as error:
+            raise BrokenProtocol(f"{peer} sent gossip too large: {error}") from error
+        except (BaseLibp2pError, EOFError) as error:
+            log.debug("gossip of %s ended: %r", peer, error)
+
+    async def _take(self, peer: ID, rpc: Any) -> None:
+        for message in rpc.publish:
+            await self.push_msg(peer, message)
+            await trio.lowlevel.checkpoint()
+        for subscription in rpc.subscriptions:
+            self.handle_subscription(peer, subscription)
+        if rpc.HasField("control"):
+            await self.router.handle_rpc(rpc, peer)
 
     def notify_subscriptions(self, publish_message: Any) -> None:
         self._deliver(publish_message)

@@ -54,6 +54,7 @@ class Host:
         *,
         is_member: Callable[[str], bool],
         strangers_may: Callable[[], frozenset[str]],
+        also_may: Callable[[str], frozenset[str]] | None = None,
         limits: HostLimits | None = None,
     ) -> None:
         """
@@ -61,11 +62,14 @@ class Host:
             key_seed: 32 bytes, the secret half of the Ed25519 identity.
             is_member: asked at each connection and stream; must be cheap.
             strangers_may: protocols that anyone may open at this moment, beside Identify and Ping.
+            also_may: those that this peer, no member, may open beside them.
         """
         apply_all()
         logging.getLogger("libp2p").setLevel(logging.CRITICAL)
         self.libp2p = _make_libp2p(key_seed, self._advertised)
-        self.gate = Gate(self.libp2p, is_member, strangers_may, limits or HostLimits())
+        self.gate = Gate(
+            self.libp2p, is_member, strangers_may, also_may or (lambda _: frozenset()), limits or HostLimits()
+        )
         self.libp2p.gate = self.gate
         self.network = self.libp2p.get_network()
         self.connections = Connections(self.network, self.gate)

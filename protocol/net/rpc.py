@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import trio
 
 from protocol.net.errors import (
+    MALFORMED,
     BrokenProtocol,
     MessageTooLarge,
     NetError,
@@ -28,6 +29,8 @@ from protocol.net.streams import Stream, framed
 log = logging.getLogger("pinakothek.net.rpc")
 
 Answerer = Callable[[str, bytes], Awaitable[bytes]]
+_Outgoing = tuple[bytes, int]
+"""A frame, and how many places among the calls that are answered at once it gives back when it is written."""
 
 QUEUED_FRAMES = 64
 """Per stream and direction; a caller waits for room, a slow reader of answers is stopped by its own window."""
@@ -69,8 +72,10 @@ class Rpc:
 
         Args:
             handler: gets the caller's peer id and the body, returns the answer. `RpcRefused` from it reaches the caller
-                as such; another `NetError` or exception reaches it as a refusal with code "failed".
-            concurrency: calls of one peer answered at once; more are refused with code "busy".
+                as such, but one with code `MALFORMED` costs it the connection; another `NetError` or exception reaches
+                it as a refusal with code "failed".
+            concurrency: calls of one peer answered at once, until their answers are written; more are refused with code
+                "busy".
         """
         entry = self._protocols[protocol] = _Protocol(
             name=protocol,
@@ -83,7 +88,7 @@ class Rpc:
         busy: Counter[str] = Counter()
 
         async def serve(peer_id: str, stream: Stream) -> None:
-            await _serve(entry, peer_id, stream, busy)
+            await _Served(entry, peer_id, busy).run(stream)
 
         self._host.handle(protocol, serve)
 
@@ -134,14 +139,14 @@ class _Line:
         self.dead: str | None = None
         self._next = 0
         self._waiting: dict[int, _Waiting] = {}
-        self._send, self._receive = trio.open_memory_channel[bytes](QUEUED_FRAMES)
+        self._send, self._receive = trio.open_memory_channel[_Outgoing](QUEUED_FRAMES)
 
     async def ask(self, body: bytes) -> bytes:
         number, waiting = self._next, _Waiting()
         self._next += 1
         self._waiting[number] = waiting
         try:
-            await self._send.send(call_frame(Call(number=number, body=body)))
+            await self._send.send((call_frame(Call(number=number, body=body)), 0))
             await waiting.done.wait()
         except trio.BrokenResourceError:
             pass
@@ -157,7 +162,7 @@ class _Line:
         """Carry calls until the stream ends. Raises `BrokenProtocol` if the peer answers with rubbish."""
         broken: BrokenProtocol | None = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_write_all, stream, self._receive, nursery.cancel_scope)
+            nursery.start_soon(_write_all, stream, self._receive, nursery.cancel_scope, lambda _: None)
             try:
                 while (answer := await read_answer(stream, self.protocol.max_response_bytes)) is not None:
                     self._take(answer)
@@ -194,58 +199,86 @@ class _Waiting:
         self.answer: Answer | None = None
 
 
-async def _serve(entry: _Protocol, peer_id: str, stream: Stream, busy: Counter[str]) -> None:
-    send, receive = trio.open_memory_channel[bytes](QUEUED_FRAMES)
-    broken: BrokenProtocol | None = None
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_write_all, stream, receive, nursery.cancel_scope)
+class _Served:
+    """The answering side of one stream: it reads no faster than the peer takes its answers."""
+
+    def __init__(self, entry: _Protocol, peer_id: str, busy: Counter[str]) -> None:
+        self._entry = entry
+        self._peer_id = peer_id
+        self._busy = busy
+        self._mine = 0
+        self._broken: BrokenProtocol | None = None
+        self._send, self._receive = trio.open_memory_channel[_Outgoing](QUEUED_FRAMES)
+
+    async def run(self, stream: Stream) -> None:
+        """Answer until the stream ends. Raises `BrokenProtocol` where the peer asks what no honest one would."""
         try:
-            while (call := await read_call(stream, entry.max_request_bytes)) is not None:
-                if busy[peer_id] >= entry.concurrency:
-                    refusal = ("busy", f"{entry.concurrency} calls at once are the limit")
-                    await send.send(answer_frame(Answer(number=call.number, refusal=refusal)))
-                    continue
-                busy[peer_id] += 1
-                nursery.start_soon(_answer, entry, peer_id, call, send, busy)
-        except BrokenProtocol as error:
-            broken = error
-        except StreamEnded as error:
-            log.debug("calls of %s ended: %s", peer_id, error)
-        nursery.cancel_scope.cancel()
-    if broken is not None:
-        raise broken
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_write_all, stream, self._receive, nursery.cancel_scope, self._free)
+                try:
+                    while (call := await read_call(stream, self._entry.max_request_bytes)) is not None:
+                        await self._take(call, nursery)
+                except BrokenProtocol as error:
+                    self._broken = error
+                except StreamEnded as error:
+                    log.debug("calls of %s ended: %s", self._peer_id, error)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._free(self._mine)
+        if self._broken is not None:
+            raise self._broken
+
+    async def _take(self, call: Call, nursery: trio.Nursery) -> None:
+        if self._busy[self._peer_id] >= self._entry.concurrency:
+            refusal = ("busy", f"{self._entry.concurrency} calls at once are the limit")
+            await self._send.send((answer_frame(Answer(number=call.number, refusal=refusal)), 0))
+            return
+        self._mine += 1
+        self._busy[self._peer_id] += 1
+        nursery.start_soon(self._answer, call, nursery.cancel_scope)
+
+    async def _answer(self, call: Call, life: trio.CancelScope) -> None:
+        try:
+            body = await self._entry.answer(self._peer_id, call.body)
+            if len(body) > self._entry.max_response_bytes:
+                raise RpcRefused("too large", f"{len(body)} bytes, the limit is {self._entry.max_response_bytes}")
+            answer = Answer(number=call.number, body=body)
+        except RpcRefused as refusal:
+            if refusal.code == MALFORMED:
+                self._broken = BrokenProtocol(f"{self._peer_id} asked {self._entry.name}: {refusal.detail}")
+                life.cancel()
+                return
+            answer = Answer(number=call.number, refusal=(refusal.code, refusal.detail))
+        except Exception:
+            log.exception("answering %s to %s failed", self._entry.name, self._peer_id)
+            answer = Answer(number=call.number, refusal=("failed", ""))
+        await self._send.send((answer_frame(answer), 1))
+
+    def _free(self, places: int) -> None:
+        self._mine -= places
+        self._busy[self._peer_id] -= places
+        if not self._busy[self._peer_id]:
+            del self._busy[self._peer_id]
 
 
-async def _answer(
-    entry: _Protocol, peer_id: str, call: Call, send: "trio.MemorySendChannel[bytes]", busy: Counter[str]
+async def _write_all(
+    stream: Stream,
+    receive: "trio.MemoryReceiveChannel[_Outgoing]",
+    on_end: trio.CancelScope,
+    written: Callable[[int], None],
 ) -> None:
     try:
-        body = await entry.answer(peer_id, call.body)
-        if len(body) > entry.max_response_bytes:
-            raise RpcRefused("too large", f"{len(body)} bytes, the limit is {entry.max_response_bytes}")
-        answer = Answer(number=call.number, body=body)
-    except RpcRefused as refusal:
-        answer = Answer(number=call.number, refusal=(refusal.code, refusal.detail))
-    except Exception:
-        log.exception("answering %s to %s failed", entry.name, peer_id)
-        answer = Answer(number=call.number, refusal=("failed", ""))
-    finally:
-        busy[peer_id] -= 1
-        if not busy[peer_id]:
-            del busy[peer_id]
-    await send.send(answer_frame(answer))
-
-
-async def _write_all(stream: Stream, receive: "trio.MemoryReceiveChannel[bytes]", on_end: trio.CancelScope) -> None:
-    try:
-        async for payload in receive:
+        async for payload, places in receive:
             batch = bytearray(framed(payload))
             try:
                 while len(batch) < COALESCED_BYTES:
-                    batch += framed(receive.receive_nowait())
+                    payload, more = receive.receive_nowait()
+                    batch += framed(payload)
+                    places += more
             except (trio.WouldBlock, trio.EndOfChannel):
                 pass
             await stream.write(bytes(batch))
+            written(places)
     except (StreamEnded, trio.ClosedResourceError) as error:
         log.debug("writing to %s ended: %s", stream.peer_id, error)
         on_end.cancel()

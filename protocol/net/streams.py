@@ -7,19 +7,20 @@ connection.
 """
 
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import trio
 from libp2p.exceptions import BaseLibp2pError
 from libp2p.network.stream.exceptions import StreamEOF
 
-from protocol.net.errors import FrameTooLarge, MessageTooLarge, StreamEnded
-from protocol.net.limits import FRAME_CHUNK_BYTES
+from protocol.net.errors import FrameTooLarge, FrameTooSlow, MessageTooLarge, StreamEnded
+from protocol.net.limits import FRAME_CHUNK_BYTES, FRAME_S
 from protocol.net.scopes import shielded
 
 _VARINT_BYTES = 9
 _T = TypeVar("_T")
+Hold = Callable[[int], contextlib.AbstractAsyncContextManager[None]]
 
 
 class Stream:
@@ -53,11 +54,17 @@ class Stream:
         del self._buffer[:size_bytes]
         return taken
 
-    async def read_frame(self, max_bytes: int) -> bytes | None:
+    async def read_frame(self, max_bytes: int, hold: Hold | None = None) -> bytes | None:
         """One varint-prefixed message; None when the peer closed its side between two of them.
+
+        Args:
+            max_bytes: what it may have.
+            hold: entered with the size of one above `FRAME_CHUNK_BYTES` while it comes in, which then may take no
+                longer than `FRAME_S`: what has come of it stays in memory.
 
         Raises:
             FrameTooLarge: the length is above `max_bytes` or no varint; nothing of it is read.
+            FrameTooSlow: it was announced and did not come.
             StreamEnded: the stream ended inside a message.
         """
         if not self._buffer:
@@ -76,7 +83,11 @@ class Stream:
                 raise FrameTooLarge(f"{self.peer_id} sent a length of more than {_VARINT_BYTES} bytes")
         if size_bytes > max_bytes:
             raise FrameTooLarge(f"{self.peer_id} announced a frame of {size_bytes} bytes, the limit is {max_bytes}")
-        await self._need(index + size_bytes)
+        if hold is None or size_bytes <= FRAME_CHUNK_BYTES:
+            await self._need(index + size_bytes)
+        else:
+            async with hold(size_bytes):
+                await self._need_soon(index + size_bytes)
         frame = bytes(memoryview(self._buffer)[index : index + size_bytes])
         del self._buffer[: index + size_bytes]
         return frame
@@ -111,6 +122,12 @@ class Stream:
         """End both directions at once; the peer's reads fail instead of seeing a clean end. Never raises."""
         with shielded(1), contextlib.suppress(BaseLibp2pError):
             await self._stream.reset()
+
+    async def _need_soon(self, size_bytes: int) -> None:
+        with trio.move_on_after(FRAME_S):
+            await self._need(size_bytes)
+            return
+        raise FrameTooSlow(f"{self.peer_id} did not send {size_bytes} bytes within {FRAME_S:.0f} s")
 
     async def _need(self, size_bytes: int) -> None:
         while len(self._buffer) < size_bytes:

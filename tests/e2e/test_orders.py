@@ -102,3 +102,38 @@ def test_copies_move_when_a_peer_is_told_its_zone(peers: list[Peer]) -> None:
     assert {row["name"]: row["zone"] for row in ada.rows("peers")}[moved.name] == "hamburg"
     [setting] = [row for row in moved.rows("config", "show") if row["name"] == "zone"]
     assert setting == {"name": "zone", "value": "hamburg", "source": "config.toml"}
+
+
+def test_a_drained_peer_leaves_once_everything_has_its_copies_elsewhere(peers: list[Peer]) -> None:
+    ada, bob, cyd, dan = peers
+    planned = dan.rows("drain", "--dry-run")
+    before = roots_by_name(ada)
+    assert {len(row["to"]) for row in planned} == {1}
+    held_elsewhere = PICTURES * 3 - before["dan"]
+    assert len(planned) == PICTURES * 3 - held_elsewhere
+
+    rows = dan.rows("drain")
+    assert rows[0]["state"] == "draining"
+    assert rows[-1]["state"] == "left"
+    everyone_is_settled((ada, bob, cyd))
+    after = roots_by_name(ada)
+    assert {name: after[name] for name in ("ada", "bob", "cyd")} == dict.fromkeys(("ada", "bob", "cyd"), PICTURES)
+    assert after["dan"] == before["dan"], "it let something go"
+    wait_until(lambda: saw(ada, "dan")[1] == "left", timeout_s=15, what="ada knows that dan left")
+    assert dan.one("status")["state"] == "leaving"
+    assert dan.run("drain").returncode == 5
+    assert dan.stop() == 0
+
+
+def test_a_drain_that_cannot_end_is_refused_and_one_to_the_minimum_ends(peers: list[Peer]) -> None:
+    ada, bob, cyd, _ = peers
+    for words in (("drain",), ("drain", "--dry-run")):
+        done = cyd.run(*words)
+        assert done.returncode == 5
+        assert "12 roots are to have 3 copies elsewhere" in done.stderr
+        assert "1 peer is missing" in done.stderr
+    assert cyd.one("status")["state"] == "active"
+    assert cyd.rows("drain", "--to-min")[-1]["state"] == "left"
+    wait_until(lambda: saw(ada, "cyd")[1] == "left", timeout_s=15, what="ada knows that cyd left")
+    now = counts(bob)
+    assert (now["below_min"], now["below_target"]) == (0, PICTURES)

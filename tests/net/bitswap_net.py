@@ -10,6 +10,7 @@ from protocol.net.bitswap import Bitswap
 from protocol.net.bitswap_cid import write_varint
 from protocol.net.bitswap_stream import Stream
 from protocol.net.errors import FrameTooLarge, StreamEnded, Unreachable
+from protocol.net.streams import Hold
 
 PIPE_BYTES = 256 << 10
 Handler = Callable[[str, Stream], Awaitable[None]]
@@ -69,7 +70,7 @@ class PipeStream:
             self.incoming.wake()
         return bytes(taken)
 
-    async def read_frame(self, max_bytes: int) -> bytes | None:
+    async def read_frame(self, max_bytes: int, hold: Hold | None = None) -> bytes | None:
         length = shift = 0
         while True:
             byte = await self.read_exactly(1)

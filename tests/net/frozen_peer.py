@@ -2,6 +2,7 @@
 
 import trio
 
+from protocol.net.limits import HostLimits
 from protocol.net.streams import Stream
 from tests.net.hosts import LOOPBACK, make_host
 
@@ -15,7 +16,7 @@ async def swallow(peer_id: str, stream: Stream) -> None:
 
 
 async def main() -> None:
-    host = make_host(SEED)
+    host = make_host(SEED, limits=HostLimits(streams_per_protocol=64))
     host.handle(SWALLOW, swallow)
     async with trio.open_nursery() as nursery:
         await nursery.start(host.run, [LOOPBACK])

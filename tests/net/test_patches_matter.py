@@ -37,10 +37,15 @@ GUARDS = {
         "test_watchdog.py::test_a_frozen_peer_is_noticed",
         "test_watchdog.py::test_a_frozen_peer_is_noticed_while_writes_to_it_are_stuck",
     ],
-    "receive_window": ["test_muxer.py::test_sending_beyond_the_granted_window_costs_the_connection"],
+    "strict_frames": [
+        "test_muxer.py::test_sending_beyond_the_granted_window_costs_the_connection",
+        "test_hostile_streams.py::test_a_frame_that_makes_no_sense_costs_the_connection[type]",
+        "test_hostile_streams.py::test_a_frame_that_makes_no_sense_costs_the_connection[no-window]",
+    ],
     "gossip_constants": [
         "test_gossip_patches.py::test_a_burst_arrives_whole",
         "test_gossip_patches.py::test_the_router_beats_every_second_and_keeps_nothing_for_ever",
+        "test_hostile_gossip.py::test_what_a_deaf_peer_asks_for_is_bounded_by_its_bytes",
     ],
     "window_updates": ["test_muxer.py::test_reading_bytes_one_by_one_sends_no_window_update_for_each"],
     "pubsub_frames": ["test_gossip_patches.py::test_messages_are_read_from_a_buffer"],
@@ -53,6 +58,11 @@ GUARDS = {
     "sequence_numbers": ["test_gossip_patches.py::test_messages_right_after_a_restart_are_new"],
     "double_delivery": [
         "test_gossip_patches.py::test_a_message_from_two_neighbours_is_delivered_once_while_a_validator_waits"
+    ],
+    "forged_gossip": ["test_hostile_gossip.py::test_gossip_that_no_honest_peer_sends_costs_the_connection[forged]"],
+    "short_negotiations": [
+        "test_hostile_streams.py::test_a_negotiation_that_is_none_costs_the_connection[overlong]",
+        "test_hostile_streams.py::test_a_negotiation_that_is_none_costs_the_connection[no-text]",
     ],
     "listen_ports": ["test_connections.py::test_a_port_in_use_is_refused_by_name"],
     "raw_reads": ["test_connection_costs.py::test_the_length_of_a_message_is_not_read_on_its_own"],

@@ -20,7 +20,7 @@ from protocol.messages import write_message
 from protocol.net.rpc import Rpc
 from protocol.places import END
 from protocol.ranges import Part, pack
-from tests.net.hosts import connect_all, eventually, running
+from tests.net.hosts import DEADLINE_S, connect_all, eventually, running
 from tests.swarm.fellows import Fellow, Founded, Honest, honest
 
 ROOT = b"\x01\x70\x12\x20" + bytes(32)
@@ -92,8 +92,10 @@ async def test_a_lie_by_gossip_costs_the_connection(
     tmp_path: Path, topic: Callable[[str], str], make: Callable[[Founded], bytes]
 ) -> None:
     async with met(tmp_path) as (peer, hostile, founded):
-        await hostile.gossip.publish(topic(founded.swarm_id), make(founded))
-        await eventually(lambda: hostile.host.peer_id not in peer.host.connected())
+        with trio.fail_after(DEADLINE_S):
+            while hostile.host.peer_id in peer.host.connected():  # a router that has just met may lose a message
+                await hostile.gossip.publish(topic(founded.swarm_id), make(founded))
+                await trio.sleep(0.2)
         assert all(known.last is None for known in peer.knowledge.membership.peers().values())
         assert not peer.knowledge.book.holders(ROOT, "ipfs")
 

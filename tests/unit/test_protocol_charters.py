@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.amending import amended, differences, with_steward
 from protocol.author import Author
 from protocol.errors import Reason, Refused
 from protocol.founding import found_swarm
@@ -76,7 +77,11 @@ def test_a_fork_goes_to_the_lower_hash_until_a_charter_names_both() -> None:
     records = swarm(one, other)
     assert records.forked
     assert records.charter == min(one, other, key=lambda signed: signed.digest).record
-    healed = at(2, successor("healed", one, other), STEWARD)
+    winner, loser = sorted((one, other), key=lambda signed: signed.digest)
+    records.merge(at(2, successor("in vain", loser, winner), STEWARD), T0)
+    assert records.charter == winner.record
+    healed = at(2, amended(records.charters, name="healed"), STEWARD)
+    assert healed.record.previous[0] == winner.digest  # type: ignore[union-attr]
     records.merge(healed, T0)
     assert records.charter == healed.record
     assert not records.forked
@@ -96,6 +101,61 @@ def test_only_the_recovery_key_removes_a_steward_and_nobody_forks_behind_it() ->
     records.merge(at(20, admission(PEERS[1], KEEPER), STEWARD), T0)
     assert not records.is_member(PEERS[1].peer_id)
     assert records.is_member(PEERS[0].peer_id)
+
+
+def test_a_removed_steward_keeps_no_fork_open() -> None:
+    first = FOUNDING.records[0]
+    both = at(1, successor("both", first, stewards=(STEWARD.peer_id, SECOND_STEWARD.peer_id)), STEWARD)
+    removal = at(2, successor("removal", both, stewards=(SECOND_STEWARD.peer_id,)), RECOVERY)
+    behind = [at(3 + n, successor(f"behind {n}", both, stewards=both.record.stewards), STEWARD) for n in range(9)]  # type: ignore[union-attr]
+    records = swarm(both, removal, *behind)
+    assert records.charter == removal.record
+    assert len(records.charters.unsettled) == 9
+    for ms in (20, 21):
+        assert records.forked
+        records.merge(at(ms, amended(records.charters), SECOND_STEWARD), T0)
+    assert not records.forked
+    assert records.charter is not None
+    assert records.charter.stewards == (SECOND_STEWARD.peer_id,)
+    assert not records.is_steward(STEWARD.peer_id, Stamp(T0 + 2, 0))
+    assert records.is_steward(STEWARD.peer_id, Stamp(T0 + 1, 9))
+
+
+def test_a_settled_branch_does_not_win_by_a_later_recovery() -> None:
+    """The recovery key's word counts for the branch that its charter follows, not for those that the branch settles."""
+    first = FOUNDING.records[0]
+    both = at(1, successor("both", first, stewards=(STEWARD.peer_id, SECOND_STEWARD.peer_id)), STEWARD)
+    removal = at(2, successor("removal", both, stewards=(SECOND_STEWARD.peer_id,)), RECOVERY)
+    lower = next(
+        signed
+        for n in range(64)
+        if (signed := at(3, successor(f"{n}", both, stewards=both.record.stewards), STEWARD)).digest < removal.digest  # type: ignore[union-attr]
+    )
+    records = swarm(both, removal, lower)
+    records.merge(at(4, amended(records.charters), SECOND_STEWARD), T0)
+    records.merge(at(5, amended(records.charters, name="again"), RECOVERY), T0)
+    assert [charter.name for charter in records.charters.branch][2] == "removal"
+    assert not records.is_steward(STEWARD.peer_id, Stamp(T0 + 4, 0))
+
+
+def test_the_recovery_key_brings_a_steward_back() -> None:
+    records = swarm()
+    assert records.charter is not None
+    stewards = with_steward(records.charter, SECOND_STEWARD.peer_id)
+    for key, counts in ((SECOND_STEWARD, False), (PEERS[0], False), (RECOVERY, True)):
+        records.merge(at(9, amended(records.charters, stewards=stewards), key), T0)
+        assert records.is_steward(SECOND_STEWARD.peer_id) == counts
+    for n in range(14):
+        stewards = with_steward(records.charter, KeyPair(bytes([200 + n]) * 32).peer_id)
+        records.merge(at(10 + n, amended(records.charters, stewards=stewards), SECOND_STEWARD), T0)
+    with pytest.raises(Refused):
+        with_steward(records.charter, PEERS[1].peer_id)
+    assert with_steward(records.charter, STEWARD.peer_id) == records.charter.stewards
+
+
+def test_what_a_loser_said_can_be_named() -> None:
+    one, other = (at(1, successor(name, FOUNDING.records[0], trash_days=7), STEWARD) for name in ("one", "other"))
+    assert differences(one.record, other.record) == {"name": "other"}  # type: ignore[arg-type]
 
 
 # -- invites ----------------------------------------------------------------------------------------------------------------

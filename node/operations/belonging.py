@@ -1,0 +1,46 @@
+"""What `status` and `doctor` say of the swarm's constitution: expelled, a forked charter, a cloned identity."""
+
+from collections.abc import Iterator
+
+from node.events import instant
+from node.parts import Parts
+from node.rows import Alert, CheckRow
+from protocol.admission import Expulsion
+
+
+def clones(parts: Parts) -> list[str]:
+    """Peers that say two things at once."""
+    return sorted(peer for peer, held in parts.knowledge.book.peers().items() if held.cloned)
+
+
+def expulsion(parts: Parts) -> str | None:
+    """Who expelled this peer, when and why; None where nobody has."""
+    counting, me = parts.records.counting, parts.key.peer_id
+    standing, signed = counting.standing(me), counting.expulsion_of(me)
+    if standing is None or not standing.expelled or signed is None:
+        return None
+    assert isinstance(signed.record, Expulsion)
+    reason = f": {signed.record.reason}" if signed.record.reason else ""
+    return f"expelled by steward {signed.author} at {instant(signed.stamp.ms)}{reason}"
+
+
+def alerts(parts: Parts) -> Iterator[Alert]:
+    """What a person should know first of it."""
+    told = expulsion(parts)
+    if told is not None:
+        yield Alert(check="expelled", detail=f"{told}; nothing here counts any more, and nothing is deleted")
+    if parts.records.counting.forked:
+        yield Alert(check="charter fork", detail="two charters stand; a steward's `charter set` settles it")
+    for peer_id in clones(parts):
+        yield Alert(check="clone", detail=f"{peer_id} says two things at once: its identity was copied")
+
+
+def checks(parts: Parts) -> list[CheckRow]:
+    """Whether its promises hold."""
+    counting = parts.records.counting
+    told, cloned, roles = expulsion(parts), clones(parts), counting.role(parts.key.peer_id)
+    return [
+        CheckRow(check="membership", ok=told is None, detail=told or ", ".join(roles) or "left"),
+        CheckRow(check="clone", ok=not cloned, detail=", ".join(cloned) or "none"),
+        CheckRow(check="charter", ok=not counting.forked, detail="charter fork" if counting.forked else "one stands"),
+    ]
