@@ -62,3 +62,55 @@ class DrainPlanRow:
     copies: int
     wanted: int
     to: tuple[Destination, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRow:
+    """What is planned for a root, by the same values that the planner computes.
+
+    Attributes:
+        state: as `ls` has it.
+        action: what this peer is to do: `fetch` or `release`; None where that is others' affair.
+        by: the peers that are to make the missing copies, or may let theirs go.
+        sources: whom this peer would fetch it from, best first.
+        ask: the holders whose leases this peer would need.
+        reason: the planner's.
+        tries: failed ones of this peer in a row; `retry_in_s` is None where nothing failed, `error` says why it did.
+    """
+
+    root: str
+    kind: str
+    name: str
+    state: str
+    copies: int
+    min: int
+    max: int
+    size_bytes: int
+    action: str | None
+    by: tuple[Destination, ...]
+    sources: tuple[str, ...]
+    ask: tuple[str, ...]
+    reason: str
+    tries: int = 0
+    retry_in_s: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairRow:
+    """What this peer does about images that lack copies, planned anew a moment ago.
+
+    Attributes:
+        fetches, bytes_left: planned or under way here.
+        releases: surplus copies here that are to go.
+        degraded: roots below their `min`, sought or lost, whoever repairs them.
+        retried: roots whose back-off `--now` ended.
+        written_off: peers that `--now` no longer waits for after a mass loss.
+    """
+
+    fetches: int
+    bytes_left: int
+    releases: int
+    degraded: int
+    retried: int = 0
+    written_off: tuple[Destination, ...] = ()

@@ -5,7 +5,7 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
-from node.operator_rows import DrainPlanRow, DrainRow, MaintenanceRow, ZoneRow
+from node.operator_rows import DrainPlanRow, DrainRow, MaintenanceRow, PlanRow, RepairRow, ZoneRow
 from node.rows import Page
 
 
@@ -28,6 +28,13 @@ class StartDrain:
     """Drain; `to_min`: leave once every root has its `min` elsewhere, instead of its `max`."""
 
     to_min: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """Plan anew; `now`: end the storm guard and every back-off, so that all that is due is tried at once."""
+
+    now: bool = False
 
 
 class OperatorService(Protocol):
@@ -53,3 +60,12 @@ class OperatorService(Protocol):
 
     async def drain_plan(self, *, to_min: bool, limit: int, after: str | None) -> Page[DrainPlanRow]:
         """A page of what a drain would copy, and where. Raises as `start_drain` does."""
+
+    async def repair(self, *, now: bool) -> RepairRow:
+        """Plan everything anew; `now` ends the storm guard and every back-off first."""
+
+    async def repair_plan(self, *, limit: int, after: str | None) -> Page[PlanRow]:
+        """A page of the roots that do not have the copies that they should, the worst first, and what is planned."""
+
+    async def rebalance_plan(self) -> tuple[PlanRow, ...]:
+        """The next copies that this peer is to make or let go although none is missing."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from node.errors import RefusedByPolicy, Usage
-from node.operator_rows import Destination, DrainPlanRow, DrainRow, MaintenanceRow, ZoneRow
+from node.operator_rows import Destination, DrainPlanRow, DrainRow, MaintenanceRow, PlanRow, RepairRow, ZoneRow
 from node.operator_service import SetMaintenance, SetZone
 from node.rows import Page
 
@@ -70,3 +70,23 @@ class FakeOrders:
             size_bytes=2000, copies=1, wanted=2, to=(BOB,),
         )  # fmt: skip
         return Page(rows=(row, replace(row, name="b.png", size_bytes=1000, to=())))
+
+    async def repair(self, *, now: bool) -> RepairRow:
+        row = RepairRow(fetches=1, bytes_left=2000, releases=1, degraded=2)
+        return replace(row, retried=3, written_off=(BOB,)) if now else row
+
+    async def repair_plan(self, *, limit: int, after: str | None) -> Page[PlanRow]:
+        sought = PlanRow(
+            root="bafybeidrmy6vl7vxlcwbxbs4osqoj464a6zmdqzt4fdumgtbvif3bkm2ga", kind="ipfs", name="a dag", state="sought",
+            copies=0, min=2, max=3, size_bytes=0, action="fetch", by=(BOB,), sources=(), ask=(),
+            reason="no peer holds it; this one is placed first and looks for it elsewhere",
+            tries=2, retry_in_s=90.0, error="no source has it",
+        )  # fmt: skip
+        short = replace(
+            sought, name="b.png", state="below_min", copies=1, size_bytes=2000, action=None, tries=0, retry_in_s=None,
+            error=None, reason="1 of 2:3 copies; to be fetched by bob",
+        )  # fmt: skip
+        return Page(rows=(sought, short))
+
+    async def rebalance_plan(self) -> tuple[PlanRow, ...]:
+        return ()

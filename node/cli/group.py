@@ -31,6 +31,8 @@ COMMANDS = {
     "undelete": "take an image out of the trash",
     "pin": "pin any IPFS DAG by its CID",
     "flow": "flows and their policies",
+    "repair": "what lacks copies, and why; try it all now",
+    "rebalance": "copies that are to move, and why",
     "zone": "this peer's failure domain",
     "drain": "empty this peer, then leave the swarm",
     "maintenance": "be away for a while without being replaced",

@@ -58,6 +58,6 @@ def short_cid(cid: str) -> str:
     return cid[:20]
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 image`, `1,204 images`."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """`1 image`, `1,204 images`; `many` where an s is not enough."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"

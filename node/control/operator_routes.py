@@ -3,7 +3,7 @@
 from node import operator_rows as rows
 from node.control import queries
 from node.control.endpoint import Endpoint, Form
-from node.operator_service import SetMaintenance, SetZone, StartDrain
+from node.operator_service import Repair, SetMaintenance, SetZone, StartDrain
 
 OPERATOR_ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
@@ -67,6 +67,34 @@ OPERATOR_ENDPOINTS: tuple[Endpoint, ...] = (
         ),
         answer=rows.DrainPlanRow,
         query=queries.DrainPlan,
+        form=Form.LISTING,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/repair",
+        name="repair",
+        summary="Plan anew, and with `now` try at once",
+        call=lambda service, asked: service.repair(now=asked.body.now),
+        answer=rows.RepairRow,
+        body=Repair,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/repair/plan",
+        name="repair_plan",
+        summary="Roots without the copies that they should have, and what is planned",
+        call=lambda service, asked: service.repair_plan(limit=asked.query.limit, after=asked.query.after),
+        answer=rows.PlanRow,
+        query=queries.Cursor,
+        form=Form.LISTING,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/rebalance/plan",
+        name="rebalance_plan",
+        summary="Copies that are to move although none is missing",
+        call=lambda service, _: service.rebalance_plan(),
+        answer=rows.PlanRow,
         form=Form.LISTING,
     ),
 )

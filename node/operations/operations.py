@@ -19,8 +19,9 @@ from node.operations.metrics import Metrics
 from node.operations.ordering import Ordering
 from node.operations.pinning import Pinning
 from node.operations.removing import Removing
+from node.operations.repairing import Repairing
 from node.operations.truth import Truth
-from node.operator_rows import DrainPlanRow, DrainRow, MaintenanceRow, ZoneRow
+from node.operator_rows import DrainPlanRow, DrainRow, MaintenanceRow, PlanRow, RepairRow, ZoneRow
 from node.operator_service import SetMaintenance, SetZone
 from node.parts import Parts
 from node.rows import (
@@ -87,6 +88,7 @@ class Operations:
         self._truth = Truth(parts, self._looking)
         self._ordering = Ordering(parts)
         self._emptying = Emptying(parts)
+        self._repairing = Repairing(parts)
         self.invites_open_until_ms = self._members.invites_open_until_ms
 
     def roots_changed(self, roots: Iterable[bytes]) -> None:
@@ -222,3 +224,12 @@ class Operations:
 
     async def drain_plan(self, *, to_min: bool, limit: int, after: str | None) -> Page[DrainPlanRow]:
         return await self._emptying.drain_plan(to_min=to_min, limit=limit, after=after)
+
+    async def repair(self, *, now: bool) -> RepairRow:
+        return await self._repairing.repair(now=now)
+
+    async def repair_plan(self, *, limit: int, after: str | None) -> Page[PlanRow]:
+        return await self._repairing.repair_plan(limit=limit, after=after)
+
+    async def rebalance_plan(self) -> tuple[PlanRow, ...]:
+        return await self._repairing.rebalance_plan()

@@ -57,6 +57,9 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("drain_plan", "GET", "/v1/drain/plan?to_min=true", None),
     ("start_drain", "POST", "/v1/drain", {"to_min": True}),
     ("drain", "GET", "/v1/drain", None),
+    ("repair", "POST", "/v1/repair", {"now": True}),
+    ("repair_plan", "GET", "/v1/repair/plan?limit=1", None),
+    ("rebalance_plan", "GET", "/v1/rebalance/plan", None),
 ]
 """In an order in which each finds what it needs."""
 
