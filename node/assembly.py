@@ -23,6 +23,7 @@ from node.replication.beliefs import Beliefs
 from node.replication.controller import Controller
 from node.replication.draining import Draining
 from node.replication.executor import Executor
+from node.replication.pace import Pace
 from node.replication.receipts import Receipts
 from node.replication.recovering import Recovering
 from node.replication.releasing import Releasing, SteadyClock
@@ -30,6 +31,7 @@ from node.replication.retracting import Retracting
 from node.replication.scrubbing import Scrubbing
 from node.replication.storm_watch import StormWatch
 from node.replication.throttle import Throttle
+from node.replication.vigil import Vigil
 from node.replication.work import Work
 from node.running import Daemon, Inner
 from node.self_description import SelfDescription
@@ -196,11 +198,13 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         orders=orders,
         about=about,
         draining=draining,
+        pace=Pace(),
     )
     inner = Inner(
         contacts=contacts, listening=listening, catching_up=catching_up, comeback=comeback, releasing=releasing,
         recovering=recovering, about=about, gatekeeping=gatekeeping,
         belonging=BelongingWatch(rpc, knowledge, reachable=contacts.linked),
+        vigil=Vigil(controller.outlook, knowledge.events, blocked=lambda: daemon.blocked()),
     )  # fmt: skip
     daemon = Daemon(parts, inner)
     daemon.connect(hooks)

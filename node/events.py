@@ -1,7 +1,7 @@
 """The daemon's events: what happened, numbered, the latest ones kept for whoever asks late."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -25,16 +25,22 @@ def wall_ms() -> int:
 
 
 class Events:
-    """Tells events to any number of readers; a slow one loses the oldest it has not read."""
+    """Tells events to any number of readers; a slow one loses the oldest it has not read.
+
+    Attributes:
+        counts: how many of each kind there were since the start.
+    """
 
     def __init__(self) -> None:
         self._kept: deque[EventRow] = deque(maxlen=KEPT)
         self._seq = 0
         self._news = trio.Event()
+        self.counts: Counter[str] = Counter()
 
     def tell(self, kind: str, *, root: str | None = None, peer_id: str | None = None, detail: str = "") -> None:
         """Something happened, just now."""
         self._seq += 1
+        self.counts[kind] += 1
         self._kept.append(
             EventRow(seq=self._seq, at=instant(wall_ms()), kind=kind, root=root, peer_id=peer_id, detail=detail)
         )

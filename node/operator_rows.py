@@ -114,3 +114,28 @@ class RepairRow:
     degraded: int
     retried: int = 0
     written_off: tuple[Destination, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairStatus:
+    """This peer's part of the repair; other peers do theirs at the same time, which is about as much each.
+
+    Attributes:
+        roots, bytes: to be copied here, what is under way included.
+        bytes_per_s: over the last minute; with `eta_s` None while nothing is known.
+    """
+
+    roots: int = 0
+    bytes: int = 0
+    bytes_per_s: float | None = None
+    eta_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonRow:
+    """Why roots do not have the copies that they should: so many stand so, and for one of them, `root`, that is why."""
+
+    state: str
+    roots: int
+    why: str
+    root: str

@@ -14,6 +14,7 @@ from node.replication.backend_health import BackendHealth
 from node.replication.controller import Controller
 from node.replication.draining import Draining
 from node.replication.executor import Executor
+from node.replication.pace import Pace
 from node.replication.receipts import Receipts
 from node.replication.retracting import Retracting
 from node.replication.scrubbing import Scrubbing
@@ -73,3 +74,4 @@ class Parts:
     orders: StandingOrders
     about: SelfDescription
     draining: Draining
+    pace: Pace

@@ -11,6 +11,7 @@ from node.events import wall_ms
 from node.parts import Parts
 from node.replication.recovering import Recovering
 from node.replication.releasing import Releasing
+from node.replication.vigil import Vigil
 from node.self_description import SelfDescription
 from node.supervisor import Worker
 from node.swarm.belonging_watch import BelongingWatch
@@ -56,6 +57,7 @@ class Inner:
     about: SelfDescription
     gatekeeping: Gatekeeping
     belonging: BelongingWatch
+    vigil: Vigil
 
 
 class Daemon:
@@ -201,6 +203,9 @@ class Daemon:
 
     async def _tick(self) -> float:
         self.parts.knowledge.tick()
+        work = self.parts.executor.work
+        self.parts.pace.note(work.received_bytes, trio.current_time(), busy=work.is_fetching)
+        self._inner.vigil.look()
         if self.parts.orders.look():
             self.parts.events.tell("maintenance", detail="over")
         blocked = self.blocked() is not None

@@ -34,10 +34,10 @@ from node.rows import (
     Scrub,
     SettingRow,
     SimilarRow,
-    Status,
     TrashRow,
     Verified,
 )
+from node.status_rows import Status
 
 Count = Annotated[int, Meta(ge=1)]
 CountOrNone = Annotated[int, Meta(ge=0)]

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 
 import trio
 
-from node import rows, service
+from node import rows, service, status_rows
 from node.control.server import serve
 from node.errors import Ambiguous, Failed, NotFound, RefusedByPolicy, TimedOut
 from node.quantities import unescape_path
@@ -54,9 +54,9 @@ class FakeService(FakeGoverning, FakeOrders):
         """For another thread: until a request waits for ever."""
         assert self.is_stuck.wait(60)
 
-    async def status(self) -> rows.Status:
+    async def status(self) -> status_rows.Status:
         total = len(self.pinned)
-        return rows.Status(
+        return status_rows.Status(
             peer_id=ADA,
             name="ada",
             version="0.1.0",
@@ -65,7 +65,7 @@ class FakeService(FakeGoverning, FakeOrders):
             state="active",
             zone="berlin",
             uptime_s=11_520.0,
-            images=rows.ImageCounts(
+            images=status_rows.ImageCounts(
                 total=total,
                 below_min=0,
                 below_target=total,
@@ -75,9 +75,9 @@ class FakeService(FakeGoverning, FakeOrders):
                 lost=0,
                 trashed=len(self.binned),
             ),
-            peers=rows.PeerCounts(alive=2, suspect=0, down=0, left=0),
-            store=rows.StoreUse(used_bytes=13 * 1024**3, capacity_bytes=100 * 1024**3, free_bytes=87 * 1024**3),
-            work=rows.WorkCounts(queued=0, running=0, failed=0),
+            peers=status_rows.PeerCounts(alive=2, suspect=0, down=0, left=0),
+            store=status_rows.StoreUse(used_bytes=13 * 1024**3, capacity_bytes=100 * 1024**3, free_bytes=87 * 1024**3),
+            work=status_rows.WorkCounts(queued=0, running=0, failed=0),
             swarm="bafyswarm",
             gateway="http://127.0.0.1:8480",
         )

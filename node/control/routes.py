@@ -19,6 +19,7 @@ from node.service import (
     SimilarTo,
     Verify,
 )
+from node.status_rows import Status
 
 
 async def _trash(service: Service, asked: Asked) -> rows.Page[rows.TrashRow]:
@@ -40,7 +41,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         name="status",
         summary="This peer and what it knows of the swarm",
         call=lambda service, _: service.status(),
-        answer=rows.Status,
+        answer=Status,
     ),
     Endpoint(
         method="GET",

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from node.events import instant
 from node.parts import Parts
-from node.rows import Alert, CheckRow
+from node.rows import CheckRow
+from node.status_rows import Alert
 from protocol.admission import Expulsion
 
 

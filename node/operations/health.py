@@ -13,10 +13,13 @@ from node.operations.bin import Bin
 from node.operations.linking import unlinked
 from node.operations.members import own_word
 from node.operations.naming import name_of
+from node.operations.sight import reasons, repair_status
+from node.operations.written import instant_or_none
 from node.parts import Parts
 from node.quantities import size_text
-from node.rows import Alert, CheckRow, ImageCounts, PeerCounts, Status, StoreUse, WorkCounts
+from node.rows import CheckRow
 from node.setup import ACCEPT_FACT
+from node.status_rows import Alert, ImageCounts, PeerCounts, Status, StoreUse, WorkCounts
 from node.version import VERSION
 from store.errors import StoreError
 
@@ -36,7 +39,8 @@ class Health:
         """See `Service.status`."""
         parts = self._parts
         config = parts.settings.config
-        me = parts.controller.beliefs.view(()).peers[parts.key.peer_id]
+        view = parts.controller.beliefs.view(())
+        me = view.peers[parts.key.peer_id]
         store = await self._store_use()
         gateway = parts.gateway.address if parts.gateway is not None else None
         return Status(
@@ -48,27 +52,36 @@ class Health:
             state="recovering" if parts.store.rebuilt else own_word(me),
             zone=config.zone,
             uptime_s=round(trio.current_time() - parts.started_s, 3),
-            images=self._images(),
+            images=self._images(settled=view.planning_blocked is None),
             peers=self._peers(),
             store=store,
             work=self._work(),
             swarm=parts.swarm_id,
             gateway=f"http://{gateway}" if gateway else None,
             alerts=tuple(self._alerts(store)),
+            away_until=instant_or_none(parts.orders.away_until_ms),
+            repair=repair_status(parts),
+            reasons=reasons(parts),
         )
 
-    def _images(self) -> ImageCounts:
+    def _images(self, *, settled: bool) -> ImageCounts:
+        """Roots by how they stand. Before others' holdings are known again after a start, nothing is called lost."""
         standings = self._parts.controller.standings
+        lost = standings["lost"] if settled else 0
         return ImageCounts(
             total=self._records.root_count,
             below_min=standings["below_min"],
             below_target=standings["below_target"],
             at_target=standings["at_target"],
             above_target=standings["above_target"],
-            sought=standings["sought"],
-            lost=standings["lost"],
+            sought=standings["sought"] + standings["lost"] - lost,
+            lost=lost,
             trashed=self._bin.roots_count,
         )
+
+    def _lost(self) -> int:
+        blocked = self._parts.controller.beliefs.view(()).planning_blocked
+        return self._parts.controller.standings["lost"] if blocked is None else 0
 
     def _peers(self) -> PeerCounts:
         seen = {"alive": 1, "suspect": 0, "down": 0, "left": 0}
@@ -90,18 +103,19 @@ class Health:
 
     def _work(self) -> WorkCounts:
         work = self._parts.executor.work
-        fetching = len(work.fetching) - work.queued_count
         return WorkCounts(
             queued=work.queued_count,
-            running=fetching + len(work.releasing) + self._parts.intake.running,
+            running=len(work.fetching) + len(work.releasing) + self._parts.intake.running,
             failed=len(work.failed),
         )
 
     def _alerts(self, store: StoreUse) -> Iterator[Alert]:
         parts = self._parts
-        lost = parts.controller.standings["lost"]
+        lost = self._lost()
         if lost:
             yield Alert(check="lost", detail=f"no live peer holds a copy of {lost} roots")
+        if parts.draining.has_left:
+            yield Alert(check="left", detail="this peer has left the swarm; its data directory may be deleted")
         if parts.storm.mass_loss():
             yield Alert(check="mass loss", detail=parts.storm.describe())
         yield from belonging.alerts(parts)
@@ -169,7 +183,7 @@ class Health:
         return CheckRow(check="room", ok=disk_bytes >= LEAST_FREE_BYTES, detail=f"{size_text(disk_bytes)} free")
 
     def _swarm_checks(self) -> list[CheckRow]:
-        lost = self._parts.controller.standings["lost"]
+        lost = self._lost()
         clock = self._parts.knowledge.membership.clock()
         return [
             CheckRow(check="lost", ok=not lost, detail=f"{lost} roots without a live copy" if lost else "none"),

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from node.operations.health import Health
 from node.parts import Parts
-from node.rows import Status
+from node.status_rows import Status
 
 PREFIX = "pinakothek_"
 

@@ -43,7 +43,6 @@ from node.rows import (
     Scrub,
     SettingRow,
     SimilarRow,
-    Status,
     TrashRow,
     Verified,
 )
@@ -60,6 +59,7 @@ from node.service import (
     SimilarTo,
     Verify,
 )
+from node.status_rows import Status
 
 
 class Operations:

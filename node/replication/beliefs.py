@@ -110,7 +110,9 @@ class Beliefs:
         if holders:
             self._ever_held.add(key.root)
         absent = holders & self._doubts.absent(key.root, key.kind) - {self._knowledge.me}
-        sizes = [pin.record.size_bytes or 0 for pin in self._records.live_pins(key.root)]
+        pins = self._records.live_pins(key.root)
+        sizes = [pin.record.size_bytes or 0 for pin in pins]
+        is_image = any(pin.record.content == "image" for pin in pins)  # whoever wrote its pin had it
         return RootView(
             root=key.root,
             kind=key.kind,
@@ -120,7 +122,7 @@ class Beliefs:
             holders=holders - absent,
             elsewhere=absent | self._on_other_kinds(key),
             unproven=self._doubts.unproven(key.root, key.kind),
-            ever_held=key.root in self._ever_held,
+            ever_held=key.root in self._ever_held or is_image,
         )
 
     def _copies_to_plan(self, wanted_max: int, holders: frozenset[str], absent: frozenset[str]) -> int:

@@ -77,6 +77,21 @@ class Work:
         """Actions that wait for a free slot."""
         return len(self.fetches) + len(self.releases)
 
+    @property
+    def is_fetching(self) -> bool:
+        """Whether there is anything to fetch, or being fetched."""
+        return bool(self.fetching) or len(self.fetches) > 0
+
+    @property
+    def under_way_bytes(self) -> int:
+        """What has come in of roots that are being fetched."""
+        return sum(each.fetching.received_bytes for each in self.fetching.values() if each.fetching is not None)
+
+    @property
+    def received_bytes(self) -> int:
+        """What fetches have brought since the start, those under way included."""
+        return self.fetched_bytes + self.under_way_bytes
+
     def keys(self) -> set[RootKey]:
         """Every root that something is being done about, or has failed."""
         waiting = {*self.fetches.keys(), *self.releases.keys()}
