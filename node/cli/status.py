@@ -1,16 +1,18 @@
 """`status`: health first, then what there is."""
 
 import os
+import shutil
 from typing import Any
 
 import click
 
-from node.cli.output import emit, plural, printable, say
+from node.cli.output import emit, plural, printable, say, short_cid
 from node.cli.session import Session
 from node.cli.verb import Verb, json_option, pass_session
 from node.quantities import duration_text, size_text
 
 BAR_CELLS = 20
+LABEL_CELLS = 11
 
 
 @click.command(cls=Verb)
@@ -34,7 +36,8 @@ def health(status: dict[str, Any]) -> tuple[str, str]:
     if status["alerts"]:
         return "yellow", f"{status['alerts'][0]['check']}: {status['alerts'][0]['detail']}"
     if status["state"] != "active":
-        return "yellow", f"this peer is {status['state']}"
+        until = f" until {status['away_until']}" if status["away_until"] else ""
+        return "yellow", f"this peer is {status['state']}{until}"
     if images["below_min"]:
         return "yellow", f"{plural(images['below_min'], 'image')} below the minimum of copies: {_remedy(status)}"
     if images["sought"]:
@@ -52,7 +55,8 @@ def _remedy(status: dict[str, Any]) -> str:
     if peers["alive"] + peers["suspect"] + peers["down"] == 1:
         return "this peer is alone, invite another"
     if status["work"]["running"] or status["work"]["queued"]:
-        return "repair is running"
+        eta_s = status["repair"]["eta_s"]
+        return "repair is running" + (f", about {duration_text(max(1, eta_s))} left" if eta_s else "")
     gone = peers["suspect"] + peers["down"]
     return f"{plural(gone, 'peer')} gone" if gone else "waiting for peers with room"
 
@@ -68,22 +72,48 @@ def screen(status: dict[str, Any]) -> list[str]:
     about = [f"zone {status['zone']}"] if status["zone"] else []
     about += [status["state"], f"up {duration_text(status['uptime_s'])}", f"version {status['version']}"]
     used = store["used_bytes"] / store["capacity_bytes"] if store["capacity_bytes"] else 0.0
-    room = f"{bar(used)} {size_text(store['used_bytes'])} of {size_text(store['capacity_bytes'])}"
+    in_use = f"{bar(used)} {size_text(store['used_bytes'])} of {size_text(store['capacity_bytes'])}"
     shown = [
         ("peer", f"{status['name']} · " + " · ".join(about)),
         ("", status["peer_id"]),
         ("images", _counts(images, ("at_target", "above_target", "below_target", "below_min", "sought", "lost"))),
+        *(("why" if not i else "", _reason(row)) for i, row in enumerate(status["reasons"])),
         ("peers", _counts(status["peers"], ("alive", "suspect", "down", "left"))),
-        ("store", f"{room}, {size_text(store['free_bytes'])} free"),
+        ("store", f"{in_use}, {size_text(store['free_bytes'])} free"),
         ("work", _counts(status["work"], ("running", "queued", "failed")) or "nothing to do"),
     ]
+    if status["repair"]["roots"]:
+        shown.append(("repair", _repair(status["repair"])))
     if images["trashed"]:
         shown.append(("trash", plural(images["trashed"], "image")))
     shown += [("address" if not i else "", address) for i, address in enumerate(status["addrs"])]
     if status["gateway"]:
         shown.append(("gateway", status["gateway"]))
     shown.append(("data", _homely(status["data_dir"])))
-    return [*lines, "", *(f"  {click.style(name.ljust(8), dim=True)} {printable(text)}" for name, text in shown)]
+    room = max(40, shutil.get_terminal_size().columns - LABEL_CELLS)
+    cells = [
+        (name, shortened(printable(text), room) if name in ("why", "") else printable(text)) for name, text in shown
+    ]
+    return [*lines, "", *(f"  {click.style(name.ljust(8), dim=True)} {text}" for name, text in cells)]
+
+
+def _reason(row: dict[str, Any]) -> str:
+    """Why some images are not at target: that of one of them."""
+    what = f"{row['roots']:,} {row['state'].replace('_', ' ')}"
+    return f"{what}: {row['why']}" if row["roots"] == 1 else f"{what}, such as {short_cid(row['root'])}: {row['why']}"
+
+
+def _repair(repair: dict[str, Any]) -> str:
+    """What is to be copied here, and until when."""
+    text = f"{plural(repair['roots'], 'copy', 'copies')} to make here, {size_text(repair['bytes'])}"
+    if repair["bytes_per_s"]:
+        text += f" at {size_text(round(repair['bytes_per_s']))}/s"
+    return text + (f", done in about {duration_text(max(1, repair['eta_s']))}" if repair["eta_s"] else "")
+
+
+def shortened(text: str, cells: int) -> str:
+    """`text`, its end left out where it would not fit on a line."""
+    return text if len(text) <= cells else text[: cells - 1] + "…"
 
 
 def bar(share: float) -> str:

@@ -47,7 +47,7 @@ class Repairing:
         view = parts.controller.beliefs.view(())
         actions = list(outlook.actions.values())
         return RepairRow(
-            fetches=sum(isinstance(action, Fetch) for action in actions),
+            fetches=outlook.fetch_count,
             bytes_left=outlook.fetch_bytes,
             releases=sum(isinstance(action, Release) for action in actions),
             degraded=sum(outlook.counts[standing] for standing in DEGRADED),

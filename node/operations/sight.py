@@ -3,8 +3,6 @@
 Look-ups all of them: the outlook has the counts, and a single root of each standing is weighed for the reason.
 """
 
-from itertools import islice
-
 from node.operator_rows import ReasonRow, RepairStatus
 from node.parts import Parts
 from node.replication.weighing import Standing
@@ -19,7 +17,7 @@ def reasons(parts: Parts) -> tuple[ReasonRow, ...]:
     rows = []
     for standing in ASKED:
         if outlook.counts[standing]:
-            for key in islice(outlook.keys_of(standing), 1):
+            for key in outlook.some_of(standing, 1):
                 why = parts.controller.assess(key).why
                 attempt = parts.executor.work.failed.get(key)
                 if attempt is not None:
@@ -31,13 +29,12 @@ def reasons(parts: Parts) -> tuple[ReasonRow, ...]:
 def repair_status(parts: Parts) -> RepairStatus:
     """What is to be copied here, and when that will be done."""
     outlook, work = parts.controller.outlook, parts.executor.work
-    roots = len(work.fetching) + len(work.fetches)
-    if not roots:
+    if not outlook.fetch_count:
         return RepairStatus()
     left = max(0, outlook.fetch_bytes - work.under_way_bytes)
     speed, eta_s = parts.pace.bytes_per_s, parts.pace.eta_s(left)
     return RepairStatus(
-        roots=roots,
+        roots=outlook.fetch_count,
         bytes=left,
         bytes_per_s=None if speed is None else round(speed, 1),
         eta_s=None if eta_s is None else round(eta_s, 1),

@@ -5,8 +5,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from itertools import islice
 
-from node.replication.planner import Action, Fetch, Plan
+from node.replication.planner import Action, Fetch, Plan, Urgency
 from node.replication.survey import Survey
 from node.replication.view import RootKey
 from node.replication.weighing import Standing
@@ -20,7 +21,7 @@ class Outlook:
     Attributes:
         counts: how many roots stand how; unwanted ones are left out.
         actions: what this peer plans, by root; of very many only the most urgent.
-        fetch_bytes: of the planned fetches together, as far as their sizes are known.
+        fetch_count, fetch_bytes: copies to be made here, those beyond `actions` included; bytes as far as sizes are known.
         listeners: told of the roots that a plan looked at anew.
     """
 
@@ -28,7 +29,7 @@ class Outlook:
         self._survey = survey
         self.counts: Counter[Standing] = Counter()
         self.actions: Mapping[RootKey, Action] = {}
-        self.fetch_bytes = 0
+        self.fetch_count = self.fetch_bytes = 0
         self.listeners: list[Listener] = []
 
     def standing_of(self, key: RootKey) -> Standing | None:
@@ -40,11 +41,17 @@ class Outlook:
         """The roots that stand so."""
         return list(self._survey.standing_so(*standings))
 
+    def some_of(self, standing: Standing, count: int) -> list[RootKey]:
+        """A few of the roots that stand so."""
+        return list(islice(self._survey.standing_so(standing), count))
+
     def take(self, plan: Plan) -> None:
         """Take a plan over. Then `announce` what it looked at."""
         self.counts = Counter({name: count for name, count in plan.standings.items() if name != "unwanted"})
         self.actions = {RootKey(action.root, action.kind): action for action in plan.actions}
-        self.fetch_bytes = sum(action.size_bytes for action in plan.actions if isinstance(action, Fetch))
+        moves = [act.size_bytes for act in plan.actions if isinstance(act, Fetch) and act.urgency >= Urgency.SPREAD]
+        self.fetch_count = self._survey.due_count + len(moves)
+        self.fetch_bytes = self._survey.due_bytes + sum(moves)
 
     def announce(self, keys: Collection[RootKey]) -> None:
         """Tell the listeners which roots were looked at."""

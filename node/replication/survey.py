@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from node.replication.board import Board, Rows
 from node.replication.calling import Calls, UnderWay, calls
+from node.replication.columns import MISSING
 from node.replication.desk import Desk
 from node.replication.moves import Balance
 from node.replication.planner import Plan, act
@@ -27,10 +28,12 @@ class Survey:
 
     Attributes:
         touched: the roots that the last plan weighed anew.
+        due_count, due_bytes: copies that are missing and that this peer is to make, those beyond a plan's limit included.
     """
 
     def __init__(self) -> None:
         self.touched = Touched({})
+        self.due_count = self.due_bytes = 0
         self._desks: dict[str, Desk] = {}
         self._left_out: dict[str, npt.NDArray[np.bool_]] = {}
 
@@ -71,10 +74,14 @@ class Survey:
         self.touched = Touched({desk.board.kind: (desk.board, desk.look(view)) for desk in self._desks.values()})
         balance = self._balance()
         self._left_out = {}
+        self.due_count = self.due_bytes = 0
         weighed: list[Weighed] = []
         if not view.planning_blocked and view.peers[view.me].state == "alive":
             for desk in self._desks.values():
                 called = calls(desk, view, balance)
+                due = called.fetches[desk.answers.todo[called.fetches] == MISSING]
+                self.due_count += len(due)
+                self.due_bytes += int(desk.board.size_bytes[due].sum())
                 weighed += self._weigh(desk, called, called.chosen(desk, limit, work))
         acts = act(view, self._rosters(), weighed, balance.copy())
         return Plan(
