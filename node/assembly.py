@@ -22,6 +22,7 @@ from node.replication.backend_health import BackendHealth
 from node.replication.beliefs import Beliefs
 from node.replication.controller import Controller
 from node.replication.draining import Draining
+from node.replication.ever_held import EverHeld
 from node.replication.executor import Executor
 from node.replication.pace import Pace
 from node.replication.receipts import Receipts
@@ -48,7 +49,7 @@ from node.swarm.comeback import INCARNATION_FACT, Comeback
 from node.swarm.contacts import Contacts
 from node.swarm.farewell import until_known
 from node.swarm.gatekeeping import Gatekeeping
-from node.swarm.heard import load_heard
+from node.swarm.heard import Heard, load_heard
 from node.swarm.knowledge import Knowledge
 from node.swarm.listening import Listening
 from node.swarm.own_holdings import OwnHoldings
@@ -62,7 +63,7 @@ from protocol.beat import SignedBeat
 from protocol.changes import Changes
 from protocol.charter import swarm_hash
 from protocol.holdings_messages import Element
-from protocol.identity import KeyPair
+from protocol.identity import KeyPair, PeerId
 from protocol.membership import Membership
 from protocol.net.bitswap import Bitswap
 from protocol.net.gossip import Gossip
@@ -103,7 +104,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     key, swarm_id, swarm = await _identified(config, store)
     hooks = Hooks()
     records = await _records(store, key, config.data_dir, swarm_id, hooks)
-    knowledge = _knowledge(effective, store, key, records, Events(), hooks)
+    heard = await trio.to_thread.run_sync(load_heard, config.data_dir)
+    knowledge = _knowledge(effective, store, key, records, heard, hooks)
     orders = StandingOrders(store)
     about = SelfDescription(store, config, orders)
     gatekeeping = Gatekeeping(records.counting, lambda: hooks.invites_open())
@@ -125,7 +127,10 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         on_offence=host.disconnect,
     )  # fmt: skip
     SyncAnswers(rpc, records.counting, stated=knowledge.stated_of, last_heard=knowledge.last_heard)
-    recovering = Recovering(store, knowledge, catching_up, on_over=lambda: hooks.replan(None))
+    recovering = Recovering(
+        store, knowledge, catching_up, lately_heard=lambda: daemon.lately_heard(), on_over=lambda: hooks.replan(None)
+    )
+    ever_held = EverHeld(store)
     sources = Sources(host, knowledge, about)
     reading = Reading(store, bitswap, sources.for_reading)
     retracting = Retracting(store, knowledge)
@@ -141,7 +146,7 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     )  # fmt: skip
     beliefs = Beliefs(
         knowledge, describe=about.describe, linked=contacts.linked, blocked=lambda: daemon.blocked(),
-        doubts=auditing, mass_loss=lambda: storm.mass_loss(),
+        doubts=auditing, mass_loss=lambda: storm.mass_loss(), ever_held=ever_held,
     )  # fmt: skip
     storm = StormWatch(
         store, knowledge.events, peers=lambda: beliefs.view(()).peers.values(), on_change=lambda: hooks.replan(None)
@@ -205,6 +210,7 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         recovering=recovering, about=about, gatekeeping=gatekeeping,
         belonging=BelongingWatch(rpc, knowledge, reachable=contacts.linked),
         vigil=Vigil(controller.outlook, knowledge.events, blocked=lambda: daemon.blocked()),
+        heard_before=heard, ever_held=ever_held,
     )  # fmt: skip
     daemon = Daemon(parts, inner)
     daemon.connect(hooks)
@@ -270,7 +276,7 @@ async def _records(store: Store, key: KeyPair, data_dir: Path, swarm_id: str, ho
 
 
 def _knowledge(
-    effective: Effective, store: Store, key: KeyPair, records: SharedRecords, events: Events, hooks: Hooks
+    effective: Effective, store: Store, key: KeyPair, records: SharedRecords, heard: dict[PeerId, Heard], hooks: Hooks
 ) -> Knowledge:
     config = effective.config
     membership = Membership(
@@ -278,7 +284,7 @@ def _knowledge(
         trio.current_time(),
         suspect_after_s=config.suspect_after_s,
         repair_after_s=config.repair_after_s,
-        heard=load_heard(store),
+        heard={peer: (one.incarnation, one.seq) for peer, one in heard.items()},
     )
     accepted = store.fact(ACCEPT_FACT) is not None
     state = store.new_epoch(1) if store.rebuilt or accepted else store.holding_state()
@@ -286,7 +292,7 @@ def _knowledge(
         store.set_fact(ACCEPT_FACT, None)
     held = [Element(element.root, element.kind) for element in store.holdings()]
     own = OwnHoldings(state.epoch, state.seq, held, on_step=lambda: hooks.step())
-    return Knowledge(key, records, membership, own, events, replan=lambda roots: hooks.replan(roots))
+    return Knowledge(key, records, membership, own, Events(), replan=lambda roots: hooks.replan(roots))
 
 
 def _network(

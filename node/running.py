@@ -1,7 +1,7 @@
 """A daemon that runs: its tasks, its periodic work, and what happens when one part has news for another."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +9,7 @@ import trio
 
 from node.events import wall_ms
 from node.parts import Parts
+from node.replication.ever_held import EverHeld
 from node.replication.recovering import Recovering
 from node.replication.releasing import Releasing
 from node.replication.vigil import Vigil
@@ -19,10 +20,11 @@ from node.swarm.catching_up import CatchingUp
 from node.swarm.comeback import Comeback
 from node.swarm.contacts import Contacts
 from node.swarm.gatekeeping import Gatekeeping, dial_anew
-from node.swarm.heard import save_heard
+from node.swarm.heard import Heard, heard_lately, save_heard
 from node.swarm.listening import Listening
 from protocol.beat import SignedBeat
 from protocol.changes import Changes
+from protocol.identity import PeerId
 from store.errors import StoreError
 from store.store import Owner
 
@@ -58,6 +60,8 @@ class Inner:
     gatekeeping: Gatekeeping
     belonging: BelongingWatch
     vigil: Vigil
+    heard_before: Mapping[PeerId, Heard]
+    ever_held: EverHeld
 
 
 class Daemon:
@@ -71,6 +75,7 @@ class Daemon:
         self._operations: InviteDoor | None = None
         self._start_quiet_until_s = parts.knowledge.membership.plans_blocked_until_s
         self._was_blocked = True
+        self._forgot = False
         self._retraction = Worker("unreadable", parts.retracting.work)
 
     def connect(self, hooks: "Hooks") -> None:
@@ -130,7 +135,7 @@ class Daemon:
         with trio.move_on_after(2):
             try:
                 await self._save_what_was_heard()
-            except StoreError as error:
+            except (StoreError, OSError) as error:
                 log.warning("the addresses of members are not saved: %s", error)
 
     def blocked(self) -> str | None:
@@ -210,6 +215,7 @@ class Daemon:
             self.parts.events.tell("maintenance", detail="over")
         blocked = self.blocked() is not None
         if self._was_blocked and not blocked:
+            self._inner.ever_held.holders_known = True
             self.parts.controller.replan(None)
         self._was_blocked = blocked
         if not blocked:
@@ -230,13 +236,38 @@ class Daemon:
         stale = await trio.to_thread.run_sync(store.stale_fetches, now_ms)
         given_up = [owner for owner in stale if not self._is_needed(owner.id)]
         await trio.to_thread.run_sync(self._clear_store, given_up, now_ms)
+        await self._remember_what_was_held()
         return HOUSEKEEPING_S
+
+    async def _remember_what_was_held(self) -> None:
+        ever_held, wanted = self._inner.ever_held, self.parts.records.counting.wanted
+        await trio.to_thread.run_sync(ever_held.save)
+        if ever_held.holders_known and not self._forgot:
+            self._forgot = True  # once a start: few go between two of them
+            gone = ever_held.forget(lambda root: wanted(root) is not None)
+            await trio.to_thread.run_sync(ever_held.save_forgotten, gone)
 
     async def _save_what_was_heard(self) -> None:
         await self._contacts.save()
         await self.parts.storm.save()
-        orders = dict(self.parts.knowledge.membership.orders())
-        await trio.to_thread.run_sync(save_heard, self.parts.store, orders)
+        await trio.to_thread.run_sync(save_heard, self.parts.settings.config.data_dir, self._all_heard())
+
+    def _all_heard(self) -> dict[PeerId, Heard]:
+        """The last heartbeat of each peer, those of earlier starts included."""
+        membership, now_s, now_ms = self.parts.knowledge.membership, trio.current_time(), wall_ms()
+        found = dict(self._inner.heard_before)
+        for peer_id, (incarnation, seq) in membership.orders().items():
+            peer, before = membership.get(peer_id), found.get(peer_id)
+            at_ms = before.at_ms if before is not None else 0
+            if peer is not None and peer.last is not None:
+                at_ms = now_ms - int(peer.silent_s(now_s) * 1000)
+            found[peer_id] = Heard(incarnation, seq, at_ms)
+        return found
+
+    def lately_heard(self) -> set[str]:
+        """The members heard from in the last 30 days; all of them where what was heard before is not known."""
+        members = self.parts.records.counting.members()
+        return heard_lately(members, self._all_heard() if self._inner.heard_before else {}, wall_ms())
 
     def _is_needed(self, root: bytes) -> bool:
         """Whether a fetch begun long ago is under way, or all that is left of a root."""

@@ -169,6 +169,11 @@ def unlist(batch: Batch, before_ms: int, most: int) -> tuple[int, int]:
     return len(rows), sum(size_bytes for _, _, size_bytes, place in rows if place is not None)
 
 
+def begin_recovery(db: apsw.Connection) -> None:
+    """Nothing is collected until `end_recovery`."""
+    db.execute("UPDATE state SET value = 1 WHERE name = 'rebuilt'")
+
+
 def end_recovery(db: apsw.Connection, now_ms: int) -> None:
     """What a rebuild listed and nobody came to own is unowned from now on, and collection on again."""
     db.execute(

@@ -343,6 +343,11 @@ class Store:
 
     # Truth
 
+    def begin_recovery(self) -> None:
+        """Others know newer holdings of this peer: its files are an old copy, and what it promised since is unknown."""
+        self._writer.run(lambda batch: ownership.begin_recovery(batch.db))
+        self.rebuilt = True
+
     def finish_recovery(self) -> None:
         """After a rebuild: the roots wanted are held again, so what is unowned may go from an hour from now."""
         self._writer.run(lambda batch: ownership.end_recovery(batch.db, self._clock_ms()))

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import trio
 
+from node.replication.ever_held import EverHeld
 from node.replication.view import PeerView, RootKey, RootView, SwarmView
 from node.swarm.knowledge import Knowledge
 from node.swarm.speaking import Description
@@ -46,6 +47,7 @@ class Beliefs:
         linked: members that this peer has a connection to.
         blocked: why nothing may be planned, or None.
         doubts: of others' copies.
+        ever_held: remembers over a restart which roots were held.
         mass_loss: whether the storm guard is on (DESIGN §7, invariant 7); whoever changes the answer has all replanned.
     """
 
@@ -58,6 +60,7 @@ class Beliefs:
         blocked: Callable[[], str | None],
         doubts: Doubts | None = None,
         mass_loss: Callable[[], bool] = lambda: False,
+        ever_held: EverHeld | None = None,
     ) -> None:
         self._knowledge = knowledge
         self._records = knowledge.records.counting
@@ -66,7 +69,7 @@ class Beliefs:
         self._blocked = blocked
         self._doubts: Doubts = doubts or NoDoubts()
         self._mass_loss = mass_loss
-        self._ever_held: set[bytes] = set()
+        self._ever_held: EverHeld | set[bytes] = set() if ever_held is None else ever_held
 
     def view(self, keys: Iterable[RootKey]) -> SwarmView:
         """All peers, and these roots."""

@@ -1,7 +1,10 @@
-"""After the catalogue was made anew: hold again what is whole, catch up with the members, then let things go again.
+"""After the catalogue was made anew, or an old one put back: hold again what is whole, catch up with the members, then let things go again.
 
 Until then this peer beats without holdings, and neither releases, deletes nor leases: it cannot know what it promised.
-A peer that knows of no other member stays recovering until its operator says `doctor --accept`.
+It is over once it has synced with a majority of the members heard from in the last 30 days. A peer that knows of none
+stays recovering until its operator says `doctor --accept`.
+
+Source: DESIGN §8, crash safety.
 """
 
 import logging
@@ -20,33 +23,42 @@ log = logging.getLogger("pinakothek.recovery")
 
 KIND = "ipfs"
 LOOK_S = 1.0
-IDLE_S = 60.0
+IDLE_S = 5.0
 
 
 class Recovering:
     """The way back of one peer.
 
     Args:
+        lately_heard: the members that were heard from in the last 30 days: it takes a majority of these.
         on_over: called when everything is as before.
     """
 
     def __init__(
-        self, store: Store, knowledge: Knowledge, catching_up: CatchingUp, *, on_over: Callable[[], None]
+        self,
+        store: Store,
+        knowledge: Knowledge,
+        catching_up: CatchingUp,
+        *,
+        lately_heard: Callable[[], set[str]],
+        on_over: Callable[[], None],
     ) -> None:
         self._store = store
         self._knowledge = knowledge
         self._catching_up = catching_up
+        self._lately_heard = lately_heard
         self._on_over = on_over
         self._looked_at: set[bytes] = set()
         self._was = store.rebuilt
 
     def reason(self) -> str:
         """Why nothing may be let go or promised, or ""."""
-        return "this peer's catalogue was made anew; it is recovering" if self._store.rebuilt else ""
+        return "this peer's catalogue was made anew or is an old one; it is recovering" if self._store.rebuilt else ""
 
     async def work(self) -> float:
         """Go on with it; the seconds until there may be more to do. Raises: StoreError."""
         if self._store.rebuilt:
+            self._was = True
             await self._hold_what_is_whole()
             if not self._caught_up():
                 self._catching_up.trigger.ask_anyone()
@@ -60,7 +72,7 @@ class Recovering:
         return IDLE_S
 
     def _caught_up(self) -> bool:
-        others = set(self._knowledge.records.counting.members()) - {self._knowledge.me}
+        others = self._lately_heard() - {self._knowledge.me}
         return bool(others) and 2 * len(self._catching_up.synced_with & others) > len(others)
 
     async def _hold_what_is_whole(self) -> None:

@@ -3,7 +3,7 @@
 1. Up to three members are asked; the first answer, or some seconds without one, lets this peer speak.
 2. Its incarnation becomes one more than the highest stored or heard of.
 3. Where others know more of its holdings than the store does, the catalogue is new or an old one was put back: a new
-   epoch begins, above the one that they know.
+   epoch begins, above the one that they know, and this peer is recovering (`node.replication.recovering`).
 
 Who answers may lie: a number that would use up what the wire can carry is not believed.
 """
@@ -124,6 +124,8 @@ class Comeback:
     async def _begin_epoch(self, at_least: int) -> None:
         try:
             with trio.CancelScope(shield=True):
+                # Before the epoch: a crash in between must not leave this peer believing that it knows its promises.
+                await trio.to_thread.run_sync(self._store.begin_recovery)
                 await trio.to_thread.run_sync(self._store.new_epoch, at_least)
                 state, held = await trio.to_thread.run_sync(self._store.holdings_at)
                 self._knowledge.own.begin(state.epoch, state.seq, [Element(root, kind) for root, kind in held])

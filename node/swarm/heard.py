@@ -1,22 +1,67 @@
-"""The last heartbeat heard of each peer, kept over a restart so that none is replayed to a peer that has just begun."""
+"""The last heartbeat heard of each peer, in a file of its own: neither a restart nor a lost catalogue forgets it.
+
+So none is replayed to a peer that has just begun, and a peer that recovers knows which members are worth waiting for.
+"""
 
 import json
-from collections.abc import Mapping
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 from protocol.identity import PeerId
-from store.store import Store
+from protocol.limits import MS_PER_DAY
 
-FACT = "heard"
+log = logging.getLogger("pinakothek.swarm")
 
-Orders = Mapping[PeerId, tuple[int, int]]
-
-
-def load_heard(store: Store) -> dict[PeerId, tuple[int, int]]:
-    """The (incarnation, seq) of each peer as last saved."""
-    saved = store.fact(FACT)
-    return {PeerId(peer): (order[0], order[1]) for peer, order in json.loads(saved).items()} if saved else {}
+FILE = "heard.json"
+LATELY_MS = 30 * MS_PER_DAY
+"""Members silent for longer are not waited for. Source: DESIGN §8."""
 
 
-def save_heard(store: Store, orders: Orders) -> None:
-    """Keep them. Raises: StoreError."""
-    store.set_fact(FACT, json.dumps(orders, sort_keys=True).encode())
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A peer's last heartbeat: its number, and when it came, in wall-clock milliseconds of this peer; 0 if unknown."""
+
+    incarnation: int
+    seq: int
+    at_ms: int
+
+
+def load_heard(data_dir: Path) -> dict[PeerId, Heard]:
+    """What was last saved; nothing where the file is missing or damaged, which costs no more than a replayed beat."""
+    try:
+        saved = json.loads((data_dir / FILE).read_bytes())
+        return {PeerId(peer): Heard(*map(int, entry)) for peer, entry in saved.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        log.warning("%s is not readable and made anew: %s", data_dir / FILE, error)
+        return {}
+
+
+def save_heard(data_dir: Path, heard: Mapping[PeerId, Heard]) -> None:
+    """Keep it, durably. Raises: OSError."""
+    entries = {peer: [one.incarnation, one.seq, one.at_ms] for peer, one in sorted(heard.items())}
+    path = data_dir / FILE
+    new = path.with_suffix(".new")
+    try:
+        with new.open("wb") as file:
+            file.write(json.dumps(entries).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
+
+
+def heard_lately(members: Iterable[str], heard: Mapping[PeerId, Heard], now_ms: int) -> set[str]:
+    """Those of `members` that were heard from within thirty days; all of them where nothing is known of anybody."""
+    if not heard:
+        return set(members)
+    lately = {str(peer) for peer, one in heard.items() if one.at_ms >= now_ms - LATELY_MS}
+    return lately.intersection(members)
