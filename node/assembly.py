@@ -90,6 +90,7 @@ class Hooks:
         self.step: Callable[[], None] = lambda: None
         self.beat: Callable[[SignedBeat], None] = lambda _: None
         self.invites_open: Callable[[], bool] = lambda: False
+        self.swarm_ms: Callable[[], int] = wall_ms
         self.unreadable: Callable[[], None] = lambda: None
 
 
@@ -131,7 +132,7 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         store, knowledge, catching_up, lately_heard=lambda: daemon.lately_heard(), on_over=lambda: hooks.replan(None)
     )
     ever_held = EverHeld(store)
-    sources = Sources(host, knowledge, about)
+    sources = Sources(host, knowledge)
     reading = Reading(store, bitswap, sources.for_reading)
     retracting = Retracting(store, knowledge)
     disk = BackendHealth(
@@ -251,7 +252,7 @@ def _acting(
     )  # fmt: skip
     executor = Executor(
         store, bitswap, releasing, Work(), knowledge.events, throttle, sources_of=sources.for_fetch,
-        connected=sources.connected, limit_of=sources.limit_of,
+        connected=sources.connected, limit_of=sources.limit_of, free_bytes=about.free_bytes,
         on_holding=knowledge.holding_changed, on_retry=lambda root: hooks.replan([root]),
         on_refusal=about.disk_refused,
     )  # fmt: skip
@@ -268,6 +269,7 @@ async def _records(store: Store, key: KeyPair, data_dir: Path, swarm_id: str, ho
         Author(steward, author.clock) if steward else None,
         on_change=lambda change: hooks.change(change),
         on_news=lambda news: hooks.news(news),
+        swarm_ms=lambda: hooks.swarm_ms(),
     )
     await records.load()
     if records.counting.standing(key.peer_id) is None:

@@ -25,7 +25,7 @@ from node.swarm.listening import Listening
 from protocol.beat import SignedBeat
 from protocol.changes import Changes
 from protocol.identity import PeerId
-from store.errors import StoreError
+from store.errors import DiskFailed, StoreError, StoreFull
 from store.store import Owner
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Daemon:
         hooks.replan = parts.controller.replan
         hooks.step = parts.speaking.tell_holdings
         hooks.beat = self._heard
+        hooks.swarm_ms = lambda: parts.knowledge.membership.swarm_ms(wall_ms())
         hooks.invites_open = self._invites_open
         hooks.unreadable = self._retraction.nudge
         parts.host.on_connected.append(self._connected)
@@ -225,12 +226,23 @@ class Daemon:
         return TICK_S
 
     async def _let_time_act(self) -> float:
-        if not self.parts.knowledge.membership.clock().wrong and not self.parts.store.rebuilt:
+        """Nothing ends while it may be our clock that is wrong, nor at a start before two others were heard."""
+        membership = self.parts.knowledge.membership
+        clock = membership.clock()
+        others = sum(1 for peer in membership.peers().values() if peer.standing.member)
+        compared = clock.peers >= min(2, others) or membership.may_plan(trio.current_time())
+        if clock.wrong:
+            await self.parts.records.ripen()
+        elif compared and not self.parts.store.rebuilt:
             await self.parts.records.due()
         return RECORDS_DUE_S
 
     async def _keep_house(self) -> float:
-        await self._save_what_was_heard()
+        try:
+            await self._save_what_was_heard()
+        except (StoreFull, DiskFailed) as error:  # a disk that refuses is told of before somebody needs it
+            self._inner.about.disk_refused(str(error))
+            raise
         await self._inner.releasing.tick()
         store, now_ms = self.parts.store, wall_ms()
         stale = await trio.to_thread.run_sync(store.stale_fetches, now_ms)

@@ -44,6 +44,7 @@ class SelfDescription:
         self._full = False
         self._used_bytes = store.used_bytes()
         self._refused_until_s = -math.inf
+        self._refusal = ""
 
     @property
     def state(self) -> str:
@@ -56,9 +57,15 @@ class SelfDescription:
             return "draining"
         return "away" if self._orders.away_until_ms is not None else "active"
 
-    def disk_refused(self) -> None:
+    def disk_refused(self, reason: str) -> None:
         """The disk has just refused to take a root: whoever plans had better look elsewhere for a while."""
         self._refused_until_s = time.monotonic() + REFUSED_S
+        self._refusal = reason
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the disk refused lately, None if it did not."""
+        return self._refusal if time.monotonic() < self._refused_until_s else None
 
     def disk_free_bytes(self) -> int:
         """What the file system under the data directory has left for us."""
@@ -78,13 +85,14 @@ class SelfDescription:
         except StoreError as error:
             if time.monotonic() >= self._refused_until_s:
                 log.warning("the store cannot be read: %s", error)
-            self.disk_refused()
+            self.disk_refused(str(error))
         return self._used_bytes
 
     def describe(self) -> Description:
         """All of it, as of now."""
         used_bytes = self._measured()
-        self._full = says_full(used_bytes, self.capacity_bytes, said_full=self._full, crowded_out=self.crowded_out)
+        room_bytes = min(self.capacity_bytes, used_bytes + self.disk_free_bytes())
+        self._full = says_full(used_bytes, room_bytes, said_full=self._full, crowded_out=self.crowded_out)
         full = self._full or time.monotonic() < self._refused_until_s
         state = self.state
         return Description(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import trio
 
 from node.replication.planner import Fetch
-from node.self_description import SelfDescription
 from node.swarm.knowledge import Knowledge
 from protocol.net.errors import NetError
 from protocol.net.host import Host
@@ -17,6 +16,7 @@ DIAL_S = 10.0
 MAX_SOUGHT = 24
 """Peers asked for a root that nobody says it holds: a member may have its blocks below another root."""
 MAX_MEMBERS = 16
+NO_LIMIT_BYTES = 1 << 62
 MAX_NAMED = 20
 """Addresses dialled for one root, whatever number of pins name some: as many as one pin may."""
 
@@ -24,10 +24,9 @@ MAX_NAMED = 20
 class Sources:
     """Answers for one peer."""
 
-    def __init__(self, host: Host, knowledge: Knowledge, about: SelfDescription) -> None:
+    def __init__(self, host: Host, knowledge: Knowledge) -> None:
         self._host = host
         self._knowledge = knowledge
-        self._about = about
 
     def connected(self) -> set[str]:
         """Peers that there is a connection to."""
@@ -85,9 +84,9 @@ class Sources:
         return wanted.max if wanted is not None and kind in wanted.kinds else 0
 
     def limit_of(self, root: bytes) -> int:
-        """Bytes that a root may have here: what its flows allow, and the room there is."""
+        """Bytes that a root may have by its flows."""
         counting = self._knowledge.records.counting
-        limits = [self._about.free_bytes()]
+        limits = [NO_LIMIT_BYTES]
         for pin in counting.live_pins(root):
             flow = counting.flows.get(pin.record.flow)
             if flow is not None and flow.record.max_root_bytes is not None:

@@ -261,6 +261,11 @@ class Membership:
         offsets = (peer.offset_ms for peer in self._peers.values() if peer.sees == "alive")
         return judge_clock([offset for offset in offsets if offset is not None])
 
+    def swarm_ms(self, wall_ms: int) -> int:
+        """Return our wall-clock time, or where our clock is wrong the others' median."""
+        clock = self.clock()
+        return wall_ms - (clock.ahead_ms or 0) if clock.wrong else wall_ms
+
 
 def _away_until_s(beat: Beat, now_s: float) -> float | None:
     """Turn a time on the sender's clock into one on ours, by how far ahead of the heartbeat it lies."""

@@ -73,7 +73,7 @@ class RecordSet:
     def due(self, now_ms: int) -> Changes:
         """Let time act: end pins, drop old tombstones, merge what was held back.
 
-        Call it at start and then at least every few seconds, unless this peer's clock is known to be wrong.
+        Call it every few seconds, unless this peer's clock is known to be wrong, or not compared yet.
         """
         self._time_ms = max(self._time_ms, now_ms)
         journal = Journal()
@@ -82,11 +82,20 @@ class RecordSet:
             slot = self._slots.get(key)
             if slot is not None and slot.counting is not None and slot.counting.digest == digest:
                 self._end(key, slot, slot.counting, journal)
+        self._take_held(now_ms, journal)
+        return journal.close()
+
+    def ripen(self, now_ms: int) -> Changes:
+        """Merge what was held back until now, and let nothing end: for a peer that has the time from others alone."""
+        journal = Journal()
+        self._take_held(now_ms, journal)
+        return journal.close()
+
+    def _take_held(self, now_ms: int, journal: Journal) -> None:
         while self._held and self._held[0][0] <= now_ms:
             signed = heapq.heappop(self._held)[2]
             self._held_digests[signed.author].discard(signed.digest)
             self._take(signed, journal)
-        return journal.close()
 
     def next_due_ms(self) -> int | None:
         """Return when `due` has something to do next, or None."""

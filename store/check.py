@@ -3,12 +3,16 @@
 Sizes are compared, not bytes: reading them is scrub's work.
 """
 
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from store import facts
 from store.blocks import FOLDER as BLOCKS
 from store.blocks import block_path, key_in
 from store.catalogue import Readers
+from store.commits import Writer
+from store.errors import DiskFailed, StoreError, StoreFull
 from store.files import Files
 from store.packs import FOLDER as PACKS
 from store.schema import FILE
@@ -16,6 +20,7 @@ from store.segments import FOLDER as RECORDS
 from store.segments import read_lines, segment_number, segment_path
 from store.staging import FOLDER as STAGING
 
+TRIED_FACT = "disk tried"
 SHOWN = 3
 """Examples in a line of detail."""
 
@@ -29,7 +34,16 @@ class CheckResult:
     detail: str
 
 
-def check_store(files: Files, home: str, readers: Readers, trouble: OSError | None) -> list[CheckResult]:
+def try_disk(writer: Writer) -> StoreError | None:
+    """Have the disk take a commit, so that one that refuses is known before somebody adds; what it says, or None."""
+    try:
+        writer.run(lambda batch: facts.put(batch, {TRIED_FACT: secrets.token_bytes(8)}))  # SQLite writes no equal value
+    except (StoreFull, DiskFailed) as error:
+        return error
+    return None
+
+
+def check_store(files: Files, home: str, readers: Readers, trouble: Exception | None) -> list[CheckResult]:
     """Run every check. Raises: OSError, StoreDamaged if the catalogue cannot be read at all."""
     (integrity,) = readers.row("PRAGMA quick_check(1)")
     if integrity != "ok":

@@ -360,8 +360,8 @@ class Store:
     def check(self) -> list[CheckResult]:
         """Compare catalogue and disk without reading blocks; `doctor` prints this."""
         self.settle()
-        self._writer.run(lambda batch: None)  # the intents just carried out go with it
-        trouble = self._settler.trouble or self._writer.trouble
+        refused = check.try_disk(self._writer)  # the intents just carried out go with it
+        trouble = refused or self._settler.trouble or self._writer.trouble
         results = check.check_store(self._files, self._home, self._readers, trouble)
         if not results[0].ok:
             self._set_catalogue_aside()

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -76,12 +76,10 @@ def _listening(path: Path) -> Iterator[socket.socket]:
         yield channel
     finally:
         channel.close()
-        try:
+        with suppress(OSError):  # gone, or on a disk that refuses: the next start removes what nobody answers on
             there = path.stat()
-        except FileNotFoundError:
-            return
-        if (there.st_dev, there.st_ino) == (made.st_dev, made.st_ino):
-            path.unlink(missing_ok=True)
+            if (there.st_dev, there.st_ino) == (made.st_dev, made.st_ino):
+                path.unlink()
 
 
 async def _break_when_cancelled(stream: PatientStream) -> None:

@@ -132,8 +132,8 @@ class Health:
         if apart:
             names = ", ".join(name_of(parts, peer_id) or peer_id for peer_id in sorted(apart))
             yield Alert(check="links", detail=f"no connection with {names}, alive by what others pass on")
-        if parts.disk.trouble:
-            yield Alert(check="disk", detail=parts.disk.trouble)
+        if trouble := parts.disk.trouble or parts.about.refusal:
+            yield Alert(check="disk", detail=f"{trouble}; no copies are placed here")
         if not store.free_bytes:
             yield Alert(check="full", detail="this peer has no room left")
 

@@ -98,7 +98,7 @@ def of_status(status: Status) -> Iterable[Metric]:
     for name, what in (("used_bytes", "Bytes used"), ("capacity_bytes", "Bytes offered"), ("free_bytes", "Bytes left")):
         yield _gauge(f"store_{name}", f"{what} by this peer's store.", store[name])
     yield _labelled("work", "Fetches, releases and adds of this peer.", "state", asdict(status.work))
-    checks = ("lost", "mass loss", "charter fork", "clock", "clone", "no room", "recovering", "links", "full")
+    checks = ("lost", "mass loss", "charter fork", "clock", "clone", "no room", "recovering", "links", "disk", "full")
     raised = {alert.check for alert in status.alerts}
     yield _labelled("alert", "1 while `status` shows this alert.", "check", {c: int(c in raised) for c in checks})
 

@@ -27,7 +27,7 @@ class BackendHealth:
     """Probes one peer's store.
 
     Args:
-        on_refusal: nothing should be given to this store for a while.
+        on_refusal: nothing should be given to this store for a while, and why.
         on_unreadable: there is something for `Retracting`.
 
     Attributes:
@@ -40,7 +40,7 @@ class BackendHealth:
         knowledge: Knowledge,
         retracting: Retracting,
         *,
-        on_refusal: Callable[[], None],
+        on_refusal: Callable[[str], None],
         on_unreadable: Callable[[], None],
     ) -> None:
         self._store = store
@@ -54,7 +54,7 @@ class BackendHealth:
         """Probe once; the seconds until the next. Raises: StoreError: the catalogue cannot be asked, or written."""
         before, self.trouble = self.trouble, await self._look()
         if self.trouble:
-            self._on_refusal()
+            self._on_refusal(self.trouble)
         if self.trouble != before:
             self._knowledge.events.tell("disk", detail=self.trouble or "the disk is well again")
             log.warning("the disk: %s", self.trouble or "well again")

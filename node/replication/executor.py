@@ -40,10 +40,11 @@ class Executor:
     Args:
         sources_of: connected peers to fetch from, best first, after so many failures: the plan's, or whoever may have it.
         connected: peers that there is a connection to.
-        limit_of: bytes a root may have, from its flows and this peer's room.
+        limit_of: bytes a root may have, by its flows.
+        free_bytes: the room on this peer.
         on_holding: called when a root was taken, after that is durable.
         on_retry: called when a try has ended, well or not.
-        on_refusal: called when the disk refused to take a root.
+        on_refusal: called with the reason when the disk refused to take a root.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class Executor:
         sources_of: SourcesOf,
         connected: Callable[[], AbstractSet[str]],
         limit_of: LimitOf,
+        free_bytes: Callable[[], int],
         on_holding: Callable[[Holding, bool], None],
         on_retry: Callable[[bytes], None],
-        on_refusal: Callable[[], None],
+        on_refusal: Callable[[str], None],
     ) -> None:
         self._store = store
         self._bitswap = bitswap
@@ -71,6 +73,7 @@ class Executor:
         self._sources_of = sources_of
         self._connected = connected
         self._limit_of = limit_of
+        self._free_bytes = free_bytes
         self._on_holding = on_holding
         self._on_retry = on_retry
         self._on_refusal = on_refusal
@@ -137,7 +140,7 @@ class Executor:
                 log.info("fetch of %s cancelled: it is no longer needed here", cid_text(fetch.root))
         except (NetError, StoreError, ProtocolError, OSError) as error:
             if isinstance(error, StoreFull | DiskFailed):
-                self._on_refusal()
+                self._on_refusal(str(error))
             wait_s = self.work.fetch_failed(fetch, str(error), trio.current_time())
             self._events.tell("fetch_failed", root=cid_text(fetch.root), detail=str(error))
             log.info("fetch of %s failed: %s; next try in %.0f s", cid_text(fetch.root), error, wait_s)
@@ -149,7 +152,15 @@ class Executor:
     async def _fetch_now(self, running: Running, key: RootKey) -> None:
         fetch = running.fetch
         sources = await self._sources_of(fetch, self.work.failures(key))
-        fetching = Fetching(self._store, fetch.root, fetch.kind, self._limit_of(fetch.root), self._throttle)
+        room_bytes = self._free_bytes()
+        fetching = Fetching(
+            self._store,
+            fetch.root,
+            fetch.kind,
+            self._throttle,
+            limit_bytes=self._limit_of(fetch.root),
+            room_bytes=room_bytes,
+        )
         running.fetching = fetching
         holding = await fetching.run(self._bitswap, sources)
         self.work.done(key)

@@ -13,7 +13,7 @@ from protocol.net.bitswap import Bitswap, Session
 from protocol.net.errors import NetError
 from store.cid import inline_block
 from store.dag import check_codec, links
-from store.errors import BlockNotFound, DagTooLarge
+from store.errors import BlockNotFound, DagTooLarge, StoreFull
 from store.store import Holding, Owner, Store
 
 FLUSH_BYTES = 8 << 20
@@ -29,19 +29,23 @@ class Fetching:
     """One fetch of one root.
 
     Args:
-        limit_bytes: the root may not be larger.
         throttle: shared by all fetches of this peer.
+        limit_bytes: the root may not be larger.
+        room_bytes: what has to come may not be more.
 
     Attributes:
         size_bytes: of the blocks that are here or have come; grows while it runs.
         received_bytes: of those that have come.
     """
 
-    def __init__(self, store: Store, root: bytes, kind: str, limit_bytes: int, throttle: Throttle) -> None:
+    def __init__(
+        self, store: Store, root: bytes, kind: str, throttle: Throttle, *, limit_bytes: int, room_bytes: int
+    ) -> None:
         self._store = store
         self._root = root
         self._kind = kind
         self._limit_bytes = limit_bytes
+        self._room_bytes = room_bytes
         self._throttle = throttle
         self._session: Session | None = None
         self._offered: set[str] = set()
@@ -57,6 +61,7 @@ class Fetching:
 
         Raises:
             BlocksUnavailable: no source has what is missing; what came is kept for the next try.
+            StoreFull: there is no room for what has to come.
             StoreError: a block is malformed, the root exceeds its limit, or the disk refuses.
         """
         self._offered.update(sources)
@@ -105,6 +110,8 @@ class Fetching:
             self.received_bytes += len(block)
             if self.size_bytes > self._limit_bytes or len(self._sizes) > MAX_BLOCKS:
                 raise DagTooLarge("bytes of a root", self.size_bytes, self._limit_bytes, self._root)
+            if self.received_bytes > self._room_bytes:
+                raise StoreFull(self.received_bytes, self._room_bytes)
             self._batch.append((cid, block))
             self._batch_bytes += len(block)
         return [below for below in dict.fromkeys(links(cid, block)) if below not in self._sizes]

@@ -45,6 +45,7 @@ class SharedRecords:
         counting: the record set, empty; `load` fills it.
         author: signs as this peer.
         steward_key: the key in `steward.key`, where there is one; shares the author's clock.
+        swarm_ms: by which others' records are stamped ahead or not: our wall clock, or the others' where ours is wrong.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class SharedRecords:
         *,
         on_change: Callable[[Changes], None],
         on_news: Callable[[Sequence[Signed[Record]]], None],
+        swarm_ms: Callable[[], int] = wall_ms,
     ) -> None:
         self._store = store
         self.counting = counting
@@ -63,6 +65,7 @@ class SharedRecords:
         self.steward_key = steward_key
         self._on_change = on_change
         self._on_news = on_news
+        self._swarm_ms = swarm_ms
         self.refused = 0
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
         self._disk = trio.Lock()  # fair, so what was merged first is written first
@@ -76,15 +79,17 @@ class SharedRecords:
         return None
 
     async def load(self) -> None:
-        """Take in what the store has; its signatures were checked before they were written."""
+        """Take in what the store has; its signatures were checked before they were written.
+
+        Nothing of it is held back and nothing ends by it: at a start nobody has said yet whether our clock is right.
+        """
         entries = await trio.to_thread.run_sync(lambda: list(self._store.load_records()))
-        now_ms = wall_ms()
         for entry in entries:
             signed = parse_record(entry.raw)
             if signed is not None:
-                merged = self.counting.merge(signed, now_ms)
+                merged = self.counting.merge(signed, signed.stamp.ms)
                 self._saw(merged, signed)
-        self._on_change(self.counting.due(now_ms))
+        self._on_change(self.counting.ripen(0))
 
     @property
     def most_held(self) -> int:
@@ -160,8 +165,12 @@ class SharedRecords:
         if self._owed:
             await self._make_up()
 
+    async def ripen(self) -> None:
+        """`due` for a peer whose clock is wrong: only what was held back is taken, by the others' time."""
+        await self._settle([self.counting.ripen(self._swarm_ms())])
+
     async def _merge(self, signed: Iterable[Signed[Record]], *, stored: bool = False, relay: bool = True) -> None:
-        now_ms = wall_ms()
+        now_ms = self._swarm_ms()
         outcomes = [(one, self.counting.merge(one, now_ms)) for one in signed]
         for one, merged in outcomes:
             self._saw(merged, one)

@@ -4,18 +4,16 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from node.demo.peers import Peer, swarm, wait_for_links, wait_until
+from tests.e2e.disks import filled, small_disk
 from tests.e2e.pictures import make_pictures
 from tests.e2e.swarms import assert_doctor_is_content, complaints, counts, read_back
 
 RUN = ("run", "--listen", "/ip4/127.0.0.1/tcp/0", "--gateway", "off")
-SMALL_DISK = "size=24m"
-FILLER_BYTES = 64 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -147,36 +145,6 @@ def test_an_invite_whose_peers_are_gone(tmp_path: Path) -> None:
 
 
 # disks
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 24 MiB, or a skip where this process may not mount one."""
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", SMALL_DISK, "tmpfs", str(folder)], capture_output=True)
-    if done.returncode:
-        pytest.skip("mounting a small file system is not permitted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@contextmanager
-def filled(disk: Path) -> Iterator[None]:
-    """No room at all for a while."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for piece_bytes in (FILLER_BYTES, 4096):
-            try:
-                while file.write(bytes(piece_bytes)) == piece_bytes:
-                    pass
-            except OSError:
-                continue
-    try:
-        yield
-    finally:
-        filler.unlink()
 
 
 def test_a_full_disk_refuses_what_has_no_room_and_works_again_with_room(tmp_path: Path) -> None:

@@ -60,10 +60,12 @@ class Rig:
         self.net, self.me, self.store = net, me, store
         self.held: list[bytes] = []
         self.asked: list[tuple[bytes, int]] = []
+        self.refusals: list[str] = []
+        self.room_bytes = 1 << 30
         self.executor = Executor(
             store, me.bitswap, SimpleNamespace(), Work(), Events(), Throttle(lambda: None),  # type: ignore[arg-type]
-            sources_of=self._sources_of, connected=me.host.connected, limit_of=lambda _: 1 << 30,
-            on_holding=self._holding, on_retry=lambda _: None, on_refusal=lambda: None,
+            sources_of=self._sources_of, connected=me.host.connected, limit_of=lambda _: 1 << 30, free_bytes=lambda: self.room_bytes,
+            on_holding=self._holding, on_retry=lambda _: None, on_refusal=self.refusals.append,
         )  # fmt: skip
 
     async def _sources_of(self, fetch: Fetch, failures: int) -> list[str]:
@@ -148,3 +150,23 @@ async def test_a_fetch_is_taken_up_where_it_ended_and_a_failed_source_is_not_all
         await until(lambda: r.held == [root])
         assert r.me.bitswap.counts().received_blocks == len(blocks), "what had come was not fetched again"
         assert r.executor.work.fetched_bytes > 0
+
+
+async def test_what_has_no_room_is_a_refusal_and_what_is_here_already_needs_none(tmp_path: Path) -> None:
+    root, blocks = dag("root", leaves=8)
+    async with rig(tmp_path / "me") as r:
+        some = dict(list(blocks.items())[:5])
+        half = await r.net.peer("half", some)
+        r.plan(fetch(root, "half"))
+        await until(lambda: r.executor.work.failed)
+        assert not r.refusals
+        r.room_bytes = sum(map(len, blocks.values())) - sum(map(len, some.values())) - 1
+        half.blocks.update(blocks)
+        r.executor.work.forget_failures()
+        r.plan(fetch(root, "half"))
+        await until(lambda: r.refusals)
+        assert not r.held
+        r.room_bytes += 1
+        r.executor.work.forget_failures()
+        r.plan(fetch(root, "half"))
+        await until(lambda: r.held == [root])

@@ -276,3 +276,4 @@ def test_a_wrong_clock_is_told_by_the_others() -> None:
     for peer in (A, B):
         members.on_beat(beat(peer, 1, clock_ms=T0 + day), 0, T0)
     assert members.clock().wrong
+    assert members.swarm_ms(T0) == T0 + day

@@ -355,6 +355,16 @@ def test_what_is_stamped_ahead_is_held_back_until_it_is_due() -> None:
     assert records.digest != digest
 
 
+def test_by_the_others_time_what_was_held_back_counts_and_nothing_ends() -> None:
+    day = MS_PER_DAY
+    records = swarm(at(1, pin(1, expires_ms=T0 + day), PEERS[0]))
+    assert records.merge(at(day, pin(), PEERS[0]), T0).status is Status.HELD_BACK
+    assert records.ripen(T0 + day - AHEAD_MS - 1).roots == frozenset()
+    assert records.ripen(T0 + day).roots == {ROOTS[0]}
+    assert records.live_pins(ROOTS[1])
+    assert records.due(T0 + day).roots == {ROOTS[1]}
+
+
 def test_held_back_records_are_bounded() -> None:
     records, author = swarm(), Author(PEERS[0], Clock(Stamp(T0 + 10 * AHEAD_MS, 0)))
     statuses = [
