@@ -36,7 +36,6 @@ from node.replication.vigil import Vigil
 from node.replication.work import Work
 from node.running import Daemon, Inner
 from node.self_description import SelfDescription
-from node.setup import ACCEPT_FACT
 from node.similarity import Similarity
 from node.sources import Sources
 from node.standing_orders import StandingOrders
@@ -57,6 +56,7 @@ from node.swarm.records import SharedRecords
 from node.swarm.replica_calls import answer_replica_calls
 from node.swarm.speaking import Speaking
 from node.swarm.sync_answers import SyncAnswers
+from node.swarm.twin_watch import TwinWatch
 from node.version import VERSION
 from protocol.author import Author
 from protocol.beat import SignedBeat
@@ -188,6 +188,8 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         bitswap=bitswap,
         gossip=gossip,
         speaking=speaking,
+        comeback=comeback,
+        twins=TwinWatch(rpc, knowledge, comeback, reachable=contacts.linked),
         executor=executor,
         controller=controller,
         receipts=receipts,
@@ -288,10 +290,7 @@ def _knowledge(
         repair_after_s=config.repair_after_s,
         heard={peer: (one.incarnation, one.seq) for peer, one in heard.items()},
     )
-    accepted = store.fact(ACCEPT_FACT) is not None
-    state = store.new_epoch(1) if store.rebuilt or accepted else store.holding_state()
-    if accepted:
-        store.set_fact(ACCEPT_FACT, None)
+    state = store.new_epoch(1) if store.rebuilt else store.holding_state()
     held = [Element(element.root, element.kind) for element in store.holdings()]
     own = OwnHoldings(state.epoch, state.seq, held, on_step=lambda: hooks.step())
     return Knowledge(key, records, membership, own, Events(), replan=lambda roots: hooks.replan(roots))

@@ -22,9 +22,11 @@ from node.replication.storm_watch import StormWatch
 from node.self_description import SelfDescription
 from node.similarity import Similarity
 from node.standing_orders import StandingOrders
+from node.swarm.comeback import Comeback
 from node.swarm.knowledge import Knowledge
 from node.swarm.records import SharedRecords
 from node.swarm.speaking import Speaking
+from node.swarm.twin_watch import TwinWatch
 from protocol.identity import KeyPair
 from protocol.net.bitswap import Bitswap
 from protocol.net.gossip import Gossip
@@ -58,6 +60,8 @@ class Parts:
     bitswap: Bitswap
     gossip: Gossip
     speaking: Speaking
+    comeback: Comeback
+    twins: TwinWatch
     executor: Executor
     controller: Controller
     receipts: Receipts

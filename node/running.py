@@ -129,6 +129,7 @@ class Daemon:
             Worker("recovery", self._inner.recovering.work),
             Worker("belonging", self._inner.belonging.work),
             Worker("drain", self.parts.draining.work),
+            Worker("twins", self.parts.twins.work),
         )
 
     async def finish(self) -> None:

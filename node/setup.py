@@ -24,8 +24,6 @@ from protocol.records import Record, Signed
 from store.store import Store
 
 SWARM_FACT = "swarm"
-ACCEPT_FACT = "accept"
-"""Set by `doctor --accept`: the next start takes a new epoch of holdings."""
 CONTACTS_FACT = "contacts"
 """Addresses of members to dial first, one a line; the daemon keeps it up to date."""
 

@@ -64,6 +64,8 @@ class Status:
         gateway: URL of the HTTP gateway, None when off.
         alerts: most urgent first; empty when all is well.
         reasons: the worst standing first; empty where every root has its copies.
+        roles: of curator, keeper, guest; none for a peer that left or was expelled.
+        refused: what others sent that was refused or set aside since the start, by why.
     """
 
     peer_id: str
@@ -84,3 +86,5 @@ class Status:
     away_until: str | None = None
     repair: RepairStatus = field(default_factory=RepairStatus)
     reasons: tuple[ReasonRow, ...] = ()
+    roles: tuple[str, ...] = ()
+    refused: dict[str, int] = field(default_factory=dict)

@@ -48,7 +48,7 @@ class Merged:
 
     Attributes:
         status: what became of the record; with `COUNTS` and `KEPT` it is new here.
-        reason: why, where it was refused or held back; else empty.
+        reason: why, where it was refused, held back or kept without a role for it; else empty.
         changes: see `Changes`.
     """
 

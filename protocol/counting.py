@@ -93,9 +93,10 @@ class Counting:
 
     def choose(self, kept: tuple[Signed[Record], ...]) -> Signed[Record] | None:
         """Return the record that counts of those kept of one key."""
-        return max((signed for signed in kept if self._stands(signed)), key=attrgetter("rank"), default=None)
+        return max((signed for signed in kept if self.stands(signed)), key=attrgetter("rank"), default=None)
 
-    def _stands(self, signed: Signed[Record]) -> bool:
+    def stands(self, signed: Signed[Record]) -> bool:
+        """Tell whether a record's author may write it, by what is known now."""
         record = signed.record
         if isinstance(record, Charter):
             return charter_hash(signed.raw) in self.charters.valid

@@ -198,6 +198,14 @@ class HoldingsBook:
         self._holders: dict[Element, set[PeerId]] = {}
         self._kinds: dict[bytes, set[str]] = {}
 
+    def mark_cloned(self, peer: PeerId) -> frozenset[bytes]:
+        """Two daemons speak for this peer: it counts no more until a higher epoch; return the roots that concerns."""
+        holdings = self.of(peer)
+        was_cloned = holdings.cloned
+        epoch = holdings.newest.epoch if holdings.newest is not None else 0
+        holdings.cloned_epoch = max(epoch, holdings.cloned_epoch or 0)
+        return frozenset() if was_cloned else frozenset(e.root for e in holdings.held.elements)
+
     def on_summary(self, peer: PeerId, summary: HoldingsSummary, now_s: float) -> frozenset[bytes]:
         """Take note of the summary in a heartbeat; return the roots whose holders count differently now."""
         holdings = self.of(peer)

@@ -122,16 +122,20 @@ class LastHeardAsk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastHeardAnswer:
-    """The last incarnation and (epoch, seq) known here of the asker; None where nothing is."""
+    """The last incarnation and (epoch, seq) known here of the asker; None where nothing is.
+
+    `cloned`: two daemons have spoken for the asker, and no higher epoch has come since.
+    """
 
     KIND: ClassVar[str] = "last_heard"
 
     incarnation: int | None = None
     epoch: int | None = None
     seq: int | None = None
+    cloned: bool = False
 
     def to_body(self) -> Body:
-        return present(incarnation=self.incarnation, epoch=self.epoch, seq=self.seq)
+        return present(incarnation=self.incarnation, epoch=self.epoch, seq=self.seq, cloned=self.cloned)
 
     @classmethod
     def from_body(cls, body: Body) -> "LastHeardAnswer":
@@ -140,4 +144,5 @@ class LastHeardAnswer:
             incarnation=fields.integer_or_none("incarnation", 0, COUNT_MAX),
             epoch=fields.integer_or_none("epoch", 0, COUNT_MAX),
             seq=fields.integer_or_none("seq", 0, COUNT_MAX),
+            cloned=fields.flag("cloned"),
         )

@@ -134,7 +134,9 @@ class RecordSet:
         if self._counting.concerns(signed):
             self._rejudge(signed, journal)
         self._recount(signed.key, slot, journal)
-        return (Status.COUNTS if slot.counting is signed else Status.KEPT), ""
+        if slot.counting is signed:
+            return Status.COUNTS, ""
+        return Status.KEPT, "" if self._counting.stands(signed) else f"{signed.author} has no role for it"
 
     def _no_room(self, signed: Signed[Record]) -> str:
         """Say why a record cannot be kept at all, or nothing."""

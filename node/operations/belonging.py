@@ -8,10 +8,13 @@ from node.rows import CheckRow
 from node.status_rows import Alert
 from protocol.admission import Expulsion
 
+TWIN = "stop one of the two daemons, then `doctor --accept` on the one that stays"
+
 
 def clones(parts: Parts) -> list[str]:
-    """Peers that say two things at once."""
-    return sorted(peer for peer, held in parts.knowledge.book.peers().items() if held.cloned)
+    """Peers that two daemons speak for, as known here; this one among them if a member says so."""
+    cloned = [str(peer) for peer, held in parts.knowledge.book.peers().items() if held.cloned]
+    return sorted(cloned) + ([parts.key.peer_id] if parts.twins.told_by else [])
 
 
 def expulsion(parts: Parts) -> str | None:
@@ -33,7 +36,11 @@ def alerts(parts: Parts) -> Iterator[Alert]:
     if parts.records.counting.forked:
         yield Alert(check="charter fork", detail="two charters stand; a steward's `charter set` settles it")
     for peer_id in clones(parts):
-        yield Alert(check="clone", detail=f"{peer_id} says two things at once: its identity was copied")
+        yield Alert(check="clone", detail=f"two daemons speak as {_whose(parts, peer_id)}: {TWIN}")
+
+
+def _whose(parts: Parts, peer_id: str) -> str:
+    return f"this peer, says {parts.twins.told_by}" if peer_id == parts.key.peer_id else peer_id
 
 
 def checks(parts: Parts) -> list[CheckRow]:

@@ -18,7 +18,6 @@ from node.operations.written import instant_or_none
 from node.parts import Parts
 from node.quantities import size_text
 from node.rows import CheckRow
-from node.setup import ACCEPT_FACT
 from node.status_rows import Alert, ImageCounts, PeerCounts, Status, StoreUse, WorkCounts
 from node.version import VERSION
 from store.errors import StoreError
@@ -62,6 +61,8 @@ class Health:
             away_until=instant_or_none(parts.orders.away_until_ms),
             repair=repair_status(parts),
             reasons=reasons(parts),
+            roles=self._records.role(parts.key.peer_id),
+            refused=parts.records.refusals.counts(),
         )
 
     def _images(self, *, settled: bool) -> ImageCounts:
@@ -139,23 +140,21 @@ class Health:
 
     async def doctor(self, *, accept: bool) -> tuple[CheckRow, ...]:
         """See `Service.doctor`. A lone peer, or one whose images have few copies, is in order."""
+        accepted = [await self._accept()] if accept else []
         rows = await trio.to_thread.run_sync(self._store_checks)
-        rows += self._swarm_checks()
-        if accept:
-            rows.append(await trio.to_thread.run_sync(self._accept))
-        return tuple(rows)
+        return (*rows, *self._swarm_checks(), *accepted)
 
-    def _accept(self) -> CheckRow:
-        """The operator vouches for this peer: it is the one that stays, and what it holds is what there is (in a thread).
-
-        The epoch is taken at the next start, when nothing is being held or released.
-        """
-        store = self._parts.store
-        store.set_fact(ACCEPT_FACT, b"1")
-        recovered = "recovery is over; " if store.rebuilt else ""
-        if store.rebuilt:
-            store.finish_recovery()
-        return CheckRow(check="accept", ok=True, detail=f"{recovered}restart this peer: it then begins a new epoch")
+    async def _accept(self) -> CheckRow:
+        """The operator vouches for this peer: it is the one that stays, and what it holds is what there is."""
+        parts = self._parts
+        recovered = ""
+        if parts.store.rebuilt:
+            await trio.to_thread.run_sync(parts.store.finish_recovery)
+            recovered = "recovery is over; "
+        epoch = await parts.comeback.vouch()
+        parts.twins.told_by = None
+        parts.speaking.beat_soon()
+        return CheckRow(check="accept", ok=True, detail=f"{recovered}epoch {epoch} of the holdings begins")
 
     def _store_checks(self) -> list[CheckRow]:
         """What the disk says (in a thread)."""

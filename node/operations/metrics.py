@@ -43,9 +43,10 @@ class Metrics:
         work = parts.executor.work
         yield _counter("work_done", "Fetches and releases that came out well.", work.done_count)
         yield _counter("work_failed", "Fetches that failed.", work.failed_count)
-        yield _counter(
-            "records_refused", "Signed records of others that were malformed or forged.", parts.records.refused
-        )
+        refused = parts.records.refusals.counts()
+        forged = sum(refused[word] for word in ("malformed", "forgery", "too_large", "unknown_version"))
+        yield _counter("records_refused", "What others sent that was malformed or forged.", forged)
+        yield _counted_by("refused", "What others sent that was refused or set aside.", "reason", refused)
         yield from self._of_truth()
         dropped = sum(parts.gossip.dropped.values())
         yield _counter("gossip_dropped", "Messages lost because this peer was too slow.", dropped)
@@ -98,7 +99,19 @@ def of_status(status: Status) -> Iterable[Metric]:
     for name, what in (("used_bytes", "Bytes used"), ("capacity_bytes", "Bytes offered"), ("free_bytes", "Bytes left")):
         yield _gauge(f"store_{name}", f"{what} by this peer's store.", store[name])
     yield _labelled("work", "Fetches, releases and adds of this peer.", "state", asdict(status.work))
-    checks = ("lost", "mass loss", "charter fork", "clock", "clone", "no room", "recovering", "links", "disk", "full")
+    checks = (
+        "lost",
+        "mass loss",
+        "charter fork",
+        "clock",
+        "clone",
+        "expelled",
+        "no room",
+        "recovering",
+        "links",
+        "disk",
+        "full",
+    )
     raised = {alert.check for alert in status.alerts}
     yield _labelled("alert", "1 while `status` shows this alert.", "check", {c: int(c in raised) for c in checks})
 
@@ -113,6 +126,13 @@ def _counter(name: str, what: str, value: float) -> Metric:
 
 def _labelled(name: str, what: str, label: str, values: dict[str, int]) -> Metric:
     family = GaugeMetricFamily(PREFIX + name, what, labels=[label])
+    for value, count in values.items():
+        family.add_metric([value], count)
+    return family
+
+
+def _counted_by(name: str, what: str, label: str, values: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(PREFIX + name, what, labels=[label])
     for value, count in values.items():
         family.add_metric([value], count)
     return family

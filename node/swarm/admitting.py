@@ -76,6 +76,7 @@ class Admitting:
                 now_ms=wall_ms(),
             )
         except Refused as error:
+            self._records.refusals.count_reason(error.reason)
             log.info("%s was not admitted: %s", peer_id, error)
             return JoinAnswer(admitted=False, reason=error.detail[:REASON_BYTES])
         if admission is not None:

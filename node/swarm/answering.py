@@ -89,6 +89,7 @@ class Answering:
         try:
             ask = read(body, QUERY_ASKS)
         except Refused as error:
+            self._knowledge.records.refusals.count_reason(error.reason)
             raise RpcRefused(MALFORMED, str(error)) from error
         if ask is None:
             raise RpcRefused("unknown", "not a question of this version")

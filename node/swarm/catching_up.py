@@ -110,6 +110,7 @@ class CatchingUp:
         except (NetError, Refused) as error:
             log.info("sync with %s failed: %s", peer, error)
             if isinstance(error, Refused) and error.reason in OFFENCES:
+                self._records.refusals.count_reason(error.reason)
                 await self._on_offence(peer)
             return
         self.trigger.finished(peer)
@@ -165,6 +166,7 @@ class CatchingUp:
                 except (NetError, Refused) as error:
                     log.debug("holdings of %s from %s: %s", owner, source, error)
                     if isinstance(error, Refused) and error.reason in SET_OFFENCES:
+                        self._records.refusals.count_reason(error.reason)
                         await self._on_offence(source)
                     continue
                 return True

@@ -121,15 +121,33 @@ class Comeback:
         except StoreError as error:
             log.warning("this start's number is not on disk: %s", error)
 
+    async def vouch(self) -> int:
+        """The operator says that this daemon is the one that stays: number it above all that others have heard.
+
+        Returns:
+            The epoch that it begins.
+
+        Raises:
+            StoreError: the disk refuses one.
+        """
+        reachable = sorted(self._reachable() - {self._knowledge.me})
+        if reachable:
+            await self._ask_some(random.sample(reachable, min(ASKED, len(reachable))))
+        return await self._number(self._knowledge.own.epoch + 1)
+
     async def _begin_epoch(self, at_least: int) -> None:
         try:
-            with trio.CancelScope(shield=True):
-                # Before the epoch: a crash in between must not leave this peer believing that it knows its promises.
-                await trio.to_thread.run_sync(self._store.begin_recovery)
-                await trio.to_thread.run_sync(self._store.new_epoch, at_least)
-                state, held = await trio.to_thread.run_sync(self._store.holdings_at)
-                self._knowledge.own.begin(state.epoch, state.seq, [Element(root, kind) for root, kind in held])
+            # Before the epoch: a crash in between must not leave this peer believing that it knows its promises.
+            await trio.to_thread.run_sync(self._store.begin_recovery)
+            epoch = await self._number(at_least)
         except StoreError as error:
             log.warning("others know newer holdings of this peer, and the disk refuses a new epoch: %s", error)
             return
-        log.info("others know newer holdings of this peer: epoch %d begins", state.epoch)
+        log.info("others know newer holdings of this peer: epoch %d begins", epoch)
+
+    async def _number(self, at_least: int) -> int:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(self._store.new_epoch, at_least)
+            state, held = await trio.to_thread.run_sync(self._store.holdings_at)
+            self._knowledge.own.begin(state.epoch, state.seq, [Element(root, kind) for root, kind in held])
+        return state.epoch

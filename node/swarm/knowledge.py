@@ -12,11 +12,13 @@ import trio
 from node.events import Events, wall_ms
 from node.swarm.own_holdings import OwnHoldings
 from node.swarm.records import SharedRecords
+from node.swarm.refusals import CLONE, MISSING_ROLE, REPLAY
 from protocol.beat import SignedBeat
 from protocol.holdings import ElementSet, HoldingsBook
 from protocol.holdings_messages import Change, Element, HoldingsDelta, LastHeardAnswer
 from protocol.identity import KeyPair, PeerId
 from protocol.membership import Event, Froze, Membership, Seen
+from protocol.twins import Twins
 from store.cid import cid_text
 from store.store import Holding
 
@@ -48,6 +50,7 @@ class Knowledge:
         self.membership = membership
         self.own = own
         self.book = HoldingsBook()
+        self._twins = Twins()
         self.events = events
         self._replan = replan
         self._statements: dict[str, tuple[tuple[int, int], bytes]] = {}
@@ -60,13 +63,35 @@ class Knowledge:
 
     # what arrives
 
+    def look_at_beat(self, signed: SignedBeat) -> bool:
+        """Look at any heartbeat for signs of a second daemon; tell whether it counts."""
+        if self.membership.is_new(signed):
+            new = True
+        else:
+            new = False
+            peer = self.membership.get(signed.sender)
+            self.records.refusals.count(REPLAY if peer is not None and peer.standing.member else MISSING_ROLE)
+        if signed.sender != self.me and self.records.counting.is_member(signed.sender) and self._twins.on_beat(signed):
+            was_cloned = self.book.of(signed.sender).cloned
+            self._look_at(self.book.mark_cloned(signed.sender))
+            self._note_clone(signed.sender, was_cloned)
+        return new
+
+    def _note_clone(self, peer: PeerId, was_cloned: bool) -> None:
+        if self.book.of(peer).cloned and not was_cloned:
+            self.records.refusals.count(CLONE)
+            self.events.tell("clone", peer_id=peer, detail="two daemons speak for this peer")
+            log.warning("%s was cloned: two daemons speak for it", peer)
+
     def take_beat(self, signed: SignedBeat) -> None:
         """A heartbeat, its signature checked, of the peer that gossip names as its author."""
         now_s = trio.current_time()
         self.act_on(self.membership.on_beat(signed, now_s, wall_ms()))
         if signed.beat.holdings is not None:
             self._keep_statement(signed.sender, signed.beat.holdings.order, signed.raw)
+            was_cloned = self.book.of(signed.sender).cloned
             self._look_at(self.book.on_summary(signed.sender, signed.beat.holdings, now_s))
+            self._note_clone(signed.sender, was_cloned)
 
     def take_delta(self, peer: str, delta: HoldingsDelta, raw: bytes) -> None:
         """A change of a member's holdings that it signed."""
@@ -74,7 +99,9 @@ class Knowledge:
         if member is None or delta.after.count > self.records.most_held:
             return
         self._keep_statement(peer, delta.after.order, raw)
+        was_cloned = self.book.of(member.peer_id).cloned
         self._look_at(self.book.on_delta(member.peer_id, delta, trio.current_time()))
+        self._note_clone(member.peer_id, was_cloned)
 
     def stated_of(self, owner: str) -> tuple[tuple[int, int], bytes, ElementSet] | None:
         """A peer's signed statement of its holdings with the set that it is about, where both are known.
@@ -107,9 +134,10 @@ class Knowledge:
         incarnation, _ = self.membership.orders().get(PeerId(peer), (None, None))
         member = self.membership.get(peer)
         newest = None if member is None else self.book.of(member.peer_id).newest
+        cloned = member is not None and self.book.of(member.peer_id).cloned
         if newest is None:
-            return LastHeardAnswer(incarnation=incarnation)
-        return LastHeardAnswer(incarnation=incarnation, epoch=newest.epoch, seq=newest.seq)
+            return LastHeardAnswer(incarnation=incarnation, cloned=cloned)
+        return LastHeardAnswer(incarnation=incarnation, epoch=newest.epoch, seq=newest.seq, cloned=cloned)
 
     # what silence and records do
 

@@ -59,6 +59,7 @@ class Listening:
             try:
                 await take(author, raw)
             except Refused as error:
+                self._knowledge.records.refusals.count_reason(error.reason)
                 log.warning("gossip of %s refused: %s; disconnected", author, error)
                 await self._on_offence(author)
 
@@ -66,14 +67,15 @@ class Listening:
         signed = open_beat(raw)
         if signed.sender != author:
             raise Refused(Reason.BAD_SIGNATURE, f"a heartbeat of {signed.sender}")
-        if self._knowledge.membership.is_new(signed):
+        if self._knowledge.look_at_beat(signed):
             self._knowledge.take_beat(signed)
             self._on_beat(signed)
 
     async def _take_records(self, author: str, raw: bytes) -> None:
         batch = read_message(raw, (RecordBatch,))
         if batch is not None and await self._knowledge.records.accept(batch.records, relay=False):
-            raise Refused(Reason.BAD_SIGNATURE, "records that are malformed or forged")
+            log.warning("gossip of %s holds records that are malformed or forged; disconnected", author)
+            await self._on_offence(author)  # each of them is counted already
 
     async def _take_delta(self, author: str, raw: bytes) -> None:
         delta, signer = open_delta(raw)

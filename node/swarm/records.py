@@ -16,10 +16,11 @@ from typing import TypeVar
 import trio
 
 from node.events import wall_ms
+from node.swarm.refusals import FORK, Refusals
 from node.swarm.storing import entry_of
 from protocol.author import Author, R
 from protocol.changes import Changes, Merged, Status
-from protocol.errors import Refused
+from protocol.errors import Reason, Refused
 from protocol.records import Record, Signed, parse_record
 from protocol.recordset import RecordSet
 from store.errors import StoreError
@@ -66,7 +67,8 @@ class SharedRecords:
         self._on_change = on_change
         self._on_news = on_news
         self._swarm_ms = swarm_ms
-        self.refused = 0
+        self.refusals = Refusals()
+        self._forked = False
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
         self._disk = trio.Lock()  # fair, so what was merged first is written first
 
@@ -89,6 +91,7 @@ class SharedRecords:
             if signed is not None:
                 merged = self.counting.merge(signed, signed.stamp.ms)
                 self._saw(merged, signed)
+        self._forked = self.counting.forked
         self._on_change(self.counting.ripen(0))
 
     @property
@@ -108,9 +111,10 @@ class SharedRecords:
         parsed, bad = (
             _parse_all(raws) if len(raws) <= INLINE_RECORDS else await trio.to_thread.run_sync(_parse_all, list(raws))
         )
-        self.refused += bad
+        for reason in bad:
+            self.refusals.count_reason(reason)
         await self._merge(parsed, relay=relay)
-        return bad
+        return len(bad)
 
     async def are_durable(self) -> bool:
         """Wait until all that was merged so far is on disk; False where the disk has refused some of it."""
@@ -174,11 +178,20 @@ class SharedRecords:
         outcomes = [(one, self.counting.merge(one, now_ms)) for one in signed]
         for one, merged in outcomes:
             self._saw(merged, one)
+            if not stored:
+                self.refusals.count_merge(merged)
+        self._look_for_fork()
         changes = [merged.changes for _, merged in outcomes]
         await self._settle([replace(change, stored=()) for change in changes] if stored else changes)
         news = [one for one, merged in outcomes if merged.relay or stored]
         if news and relay:
             self._on_news(news)
+
+    def _look_for_fork(self) -> None:
+        if self.counting.forked and not self._forked:
+            self.refusals.count(FORK)
+            log.warning("the charter is forked")
+        self._forked = self.counting.forked
 
     def _saw(self, merged: Merged, signed: Signed[Record]) -> None:
         if merged.status in (Status.COUNTS, Status.KEPT):
@@ -226,13 +239,14 @@ class SharedRecords:
             self._store.forget_records(forgotten)
 
 
-def _parse_all(raws: Sequence[bytes]) -> tuple[list[Signed[Record]], int]:
-    parsed, bad = [], 0
+def _parse_all(raws: Sequence[bytes]) -> tuple[list[Signed[Record]], list[Reason]]:
+    parsed: list[Signed[Record]] = []
+    bad: list[Reason] = []
     for raw in raws:
         try:
             signed = parse_record(raw)
         except Refused as error:
-            bad += 1
+            bad.append(error.reason)
             log.info("a record was refused: %s", error)
             continue
         if signed is not None:
