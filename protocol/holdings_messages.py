@@ -108,16 +108,28 @@ def open_summary(raw: bytes) -> tuple[HoldingsSummary, PeerId]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastHeardAsk:
-    """Before its first heartbeat after a start a peer asks what others have last heard of it."""
+    """A peer asks what others have last heard of it: before its first heartbeat after a start, and now and then.
+
+    Attributes:
+        incarnation, clock_ms: the start that asks, once it is numbered, and its wall clock; None before. The connection
+            proves who asks, so a second daemon with one identity is found although gossip reaches only one of them.
+    """
 
     KIND: ClassVar[str] = "last_heard_ask"
 
+    incarnation: int | None = None
+    clock_ms: int | None = None
+
     def to_body(self) -> Body:
-        return {}
+        return present(incarnation=self.incarnation, clock_ms=self.clock_ms)
 
     @classmethod
     def from_body(cls, body: Body) -> "LastHeardAsk":
-        return cls()
+        fields = Fields(body, cls.KIND)
+        return cls(
+            incarnation=fields.integer_or_none("incarnation", 0, COUNT_MAX),
+            clock_ms=fields.time_ms_or_none("clock_ms"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,18 @@
-"""Two daemons with one identity, told from their heartbeats alone: what no single daemon says.
+"""Two daemons with one identity, told from their heartbeats, and from what they ask over connections of their own.
 
-Either of these is proof, whoever passed it on, since each is signed:
+Gossip often reaches only one of the two: it keeps one stream a peer. So each names its start when it asks what was last
+heard of it. Any of these is proof:
 
-- two different heartbeats under one (incarnation, seq);
+- two different heartbeats under one (incarnation, seq), since they are signed;
 - heartbeats of an older start, never heard before, that were signed after a later start had begun to speak. One may have
-  been long on its way, and a clock may have been set back between two starts; so it takes a few of them.
+  been long on its way, and a clock may have been set back between two starts; so it takes a few of them;
+- a question of an older start, which cannot have been on its way: it came over a connection just now.
 
 Two different statements of holdings under one (epoch, seq) are found where holdings are kept (`protocol.holdings`).
 """
 
 import hashlib
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
@@ -57,6 +60,18 @@ class Twins:
         speaker.strikes = 0
         return True
 
+    def on_word(self, peer: PeerId, incarnation: int, clock_ms: int) -> bool:
+        """A start asks over a connection that proves who it is; True where it proves a second daemon."""
+        starts = self._speakers.setdefault(peer, _Speaker()).starts
+        proof = clock_ms > _spoken_since(starts, incarnation)
+        _begin(starts, incarnation, _Start(-1, clock_ms))
+        return proof
+
+    def newest_start(self, peer: PeerId) -> int | None:
+        """The highest incarnation that has been heard or has asked."""
+        speaker = self._speakers.get(peer)
+        return max(speaker.starts, default=None) if speaker is not None else None
+
     def keep_only(self, peers: frozenset[PeerId]) -> None:
         """Forget everybody else."""
         for peer in self._speakers.keys() - peers:
@@ -76,11 +91,20 @@ def _outlives(speaker: _Speaker, signed: SignedBeat) -> bool:
     beat, starts = signed.beat, speaker.starts
     start = starts.get(beat.incarnation)
     unheard = start is None or beat.seq > start.seq
-    later = [other.first_ms for incarnation, other in starts.items() if incarnation > beat.incarnation]
+    proof = unheard and beat.clock_ms > _spoken_since(starts, beat.incarnation)
     if start is None:
-        starts[beat.incarnation] = _Start(beat.seq, beat.clock_ms)
-        if len(starts) > STARTS:
-            del starts[min(starts)]
+        _begin(starts, beat.incarnation, _Start(beat.seq, beat.clock_ms))
     elif unheard:
         start.seq = beat.seq
-    return unheard and bool(later) and beat.clock_ms > max(later)
+    return proof
+
+
+def _spoken_since(starts: dict[int, _Start], incarnation: int) -> float:
+    """Return since when, by its own clock, a later start has spoken; never, if none has."""
+    return max((start.first_ms for number, start in starts.items() if number > incarnation), default=math.inf)
+
+
+def _begin(starts: dict[int, _Start], incarnation: int, start: _Start) -> None:
+    starts.setdefault(incarnation, start)
+    if len(starts) > STARTS:
+        del starts[min(starts)]

@@ -130,9 +130,9 @@ class Comeback:
         Raises:
             StoreError: the disk refuses one.
         """
-        reachable = sorted(self._reachable() - {self._knowledge.me})
-        if reachable:
-            await self._ask_some(random.sample(reachable, min(ASKED, len(reachable))))
+        await self._ask_some(sorted(self._reachable() - {self._knowledge.me}))
+        self.incarnation += 1
+        await self._write_down()
         return await self._number(self._knowledge.own.epoch + 1)
 
     async def _begin_epoch(self, at_least: int) -> None:

@@ -15,7 +15,7 @@ from node.swarm.records import SharedRecords
 from node.swarm.refusals import CLONE, MISSING_ROLE, REPLAY
 from protocol.beat import SignedBeat
 from protocol.holdings import ElementSet, HoldingsBook
-from protocol.holdings_messages import Change, Element, HoldingsDelta, LastHeardAnswer
+from protocol.holdings_messages import Change, Element, HoldingsDelta, LastHeardAnswer, LastHeardAsk
 from protocol.identity import KeyPair, PeerId
 from protocol.membership import Event, Froze, Membership, Seen
 from protocol.twins import Twins
@@ -72,10 +72,13 @@ class Knowledge:
             peer = self.membership.get(signed.sender)
             self.records.refusals.count(REPLAY if peer is not None and peer.standing.member else MISSING_ROLE)
         if signed.sender != self.me and self.records.counting.is_member(signed.sender) and self._twins.on_beat(signed):
-            was_cloned = self.book.of(signed.sender).cloned
-            self._look_at(self.book.mark_cloned(signed.sender))
-            self._note_clone(signed.sender, was_cloned)
+            self._take_for_cloned(signed.sender)
         return new
+
+    def _take_for_cloned(self, peer: PeerId) -> None:
+        was_cloned = self.book.of(peer).cloned
+        self._look_at(self.book.mark_cloned(peer))
+        self._note_clone(peer, was_cloned)
 
     def _note_clone(self, peer: PeerId, was_cloned: bool) -> None:
         if self.book.of(peer).cloned and not was_cloned:
@@ -129,10 +132,15 @@ class Knowledge:
         """This peer has signed a statement of its own holdings."""
         self._statements[self.me] = (order, raw)
 
-    def last_heard(self, peer: str) -> LastHeardAnswer:
-        """What this peer has last heard of another, which asks after a start."""
-        incarnation, _ = self.membership.orders().get(PeerId(peer), (None, None))
+    def last_heard(self, peer: str, ask: LastHeardAsk) -> LastHeardAnswer:
+        """What this peer has last heard of another, which asks after a start and now and then."""
         member = self.membership.get(peer)
+        named = ask.incarnation is not None and ask.clock_ms is not None
+        if member and named and self._twins.on_word(member.peer_id, ask.incarnation or 0, ask.clock_ms or 0):
+            self._take_for_cloned(member.peer_id)
+        heard, _ = self.membership.orders().get(PeerId(peer), (None, None))
+        asked = self._twins.newest_start(PeerId(peer))
+        incarnation = max((number for number in (heard, asked) if number is not None), default=None)
         newest = None if member is None else self.book.of(member.peer_id).newest
         cloned = member is not None and self.book.of(member.peer_id).cloned
         if newest is None:

@@ -49,7 +49,7 @@ class SyncAnswers:
     Args:
         stated: of a member, its newest signed statement of its holdings with the set it is about; None where they are
             not known to match.
-        last_heard: what this peer has last heard of another.
+        last_heard: what this peer has last heard of another, by what that one asks.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class SyncAnswers:
         counting: RecordSet,
         *,
         stated: Callable[[str], Stated | None],
-        last_heard: Callable[[str], LastHeardAnswer],
+        last_heard: Callable[[str, LastHeardAsk], LastHeardAnswer],
     ) -> None:
         self._counting = counting
         self._last_heard = last_heard
@@ -75,7 +75,7 @@ class SyncAnswers:
         try:
             ask = read_message(body, SYNC_ASKS)
             if isinstance(ask, LastHeardAsk):
-                return write_message(self._last_heard(peer_id))
+                return write_message(self._last_heard(peer_id, ask))
             if not isinstance(ask, SyncCompare | SyncWant | SyncFetch):
                 raise RpcRefused("unknown", "not a question of this version")
             if ask.of is not None:

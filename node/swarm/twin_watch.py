@@ -1,12 +1,13 @@
-"""Whether another daemon speaks as this peer: what it says does not reach this one, so a member is asked now and then.
+"""Whether another daemon speaks as this peer: what it says does not reach this one, so members are asked in turn.
 
-What a single member says is shown, not acted on: it may lie.
+Each question names this start, so that a member whom gossip connects with the other one learns of this one. What a single
+member says is shown, not acted on: it may lie.
 """
 
 import logging
-import random
 from collections.abc import Callable
 
+from node.events import wall_ms
 from node.swarm.comeback import Comeback
 from node.swarm.knowledge import Knowledge
 from node.swarm.names import SYNC
@@ -18,7 +19,7 @@ from protocol.net.rpc import Rpc
 
 log = logging.getLogger("pinakothek.swarm")
 
-ASK_EVERY_S = 20.0
+ASK_EVERY_S = 10.0
 TIMEOUT_S = 5.0
 
 
@@ -40,21 +41,21 @@ class TwinWatch:
         self._comeback = comeback
         self._reachable = reachable
         self.told_by: str | None = None
+        self._last = ""
 
     async def work(self) -> float:
-        """Ask one, once this peer has begun to speak."""
+        """Ask the next one, once this peer has begun to speak."""
         reachable = sorted(self._reachable() - {self._knowledge.me})
-        if (
-            reachable
-            and self._comeback.may_speak.is_set()
-            and self._knowledge.records.counting.is_member(self._knowledge.me)
-        ):
-            await self._ask(random.choice(reachable))
+        belongs = self._knowledge.records.counting.is_member(self._knowledge.me)
+        if reachable and belongs and self._comeback.may_speak.is_set():
+            self._last = next((peer for peer in reachable if peer > self._last), reachable[0])
+            await self._ask(self._last)
         return ASK_EVERY_S
 
     async def _ask(self, peer: str) -> None:
+        ask = LastHeardAsk(incarnation=self._comeback.incarnation, clock_ms=wall_ms())
         try:
-            raw = await self._rpc.call(peer, SYNC, write_message(LastHeardAsk()), TIMEOUT_S)
+            raw = await self._rpc.call(peer, SYNC, write_message(ask), TIMEOUT_S)
             answer = read_message(raw, (LastHeardAnswer,))
         except (NetError, Refused) as error:
             log.debug("%s did not say what it last heard: %s", peer, error)

@@ -13,7 +13,7 @@ from node.swarm.records import HELD_SPARE
 from protocol import messages as m
 from protocol.beat import Beat, sign_beat
 from protocol.holdings import ElementSet
-from protocol.holdings_messages import Change, Element, HoldingsDelta, LastHeardAnswer, sign_delta
+from protocol.holdings_messages import Change, Element, HoldingsDelta, LastHeardAnswer, LastHeardAsk, sign_delta
 from protocol.identity import KeyPair
 from protocol.join_messages import RecordBatch
 from protocol.messages import write_message
@@ -112,7 +112,7 @@ async def test_a_replayed_beat_and_a_replayed_statement_change_nothing(tmp_path:
             lambda: (known := me.get(key.peer_id)) is not None and known.beat is not None and known.beat.name == "last"
         )
         assert me.orders()[key.peer_id] == (1, 6)
-        assert peer.knowledge.last_heard(key.peer_id) == LastHeardAnswer(incarnation=1, epoch=2, seq=0)
+        assert peer.knowledge.last_heard(key.peer_id, LastHeardAsk()) == LastHeardAnswer(incarnation=1, epoch=2, seq=0)
 
 
 def answering(answer: Callable[[bytes], Awaitable[bytes]]) -> Callable[[Rpc], None]:

@@ -53,6 +53,17 @@ def test_one_daemon_is_never_taken_for_two_however_its_beats_arrive(data: st.Dat
     assert not any(verdicts(*order))
 
 
+def test_a_question_names_a_start_that_gossip_does_not_carry() -> None:
+    me, twins = KEY.peer_id, Twins()
+    assert not twins.on_beat(beat(3, 1, 10))
+    assert not twins.on_word(me, 4, 12)
+    assert twins.newest_start(me) == 4
+    assert [twins.on_beat(beat(3, 2 + n, 13 + n)) for n in range(STRIKES)] == [False] * (STRIKES - 1) + [True]
+    assert not twins.on_word(me, 4, 30)
+    assert twins.on_word(me, 3, 31)
+    assert not twins.on_word(me, 3, 11)
+
+
 def test_a_peer_that_was_cloned_counts_again_from_a_higher_epoch_on() -> None:
     book = HoldingsBook()
     book.on_summary(KEY.peer_id, ElementSet().summary(4, 0), 0.0)
