@@ -2,7 +2,8 @@
 
 The images are not in it: their backup is the other peers. A restored peer has no blocks and no catalogue; so it is
 `recovering` at its first start, takes an epoch and an incarnation above all that others have heard of it, and fetches its
-share again. It is written and read in a fixed form, so that nothing in an archive can end up anywhere else.
+share again. It is written and read in a fixed form, so that nothing in an archive can end up anywhere else; the identity
+comes last, so that an archive which was cut off makes no peer.
 """
 
 import io
@@ -61,7 +62,7 @@ def write_backup(folder: Path, contacts: Sequence[str], target: IO[bytes]) -> in
     try:
         parts = _segments(folder)
         with tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-            for part in (*_small(folder, contacts), *parts):
+            for part in (*_small(folder, contacts), *parts, _file(folder, IDENTITY)):
                 with part.content:
                     entry = tarfile.TarInfo(part.name)
                     entry.size, entry.mode = part.size_bytes, 0o600
@@ -73,13 +74,16 @@ def write_backup(folder: Path, contacts: Sequence[str], target: IO[bytes]) -> in
 
 
 def _small(folder: Path, contacts: Sequence[str]) -> Iterator[Part]:
-    for name in (IDENTITY, STEWARD, CONFIG):
-        path = folder / name
-        if path.exists():
-            content = path.read_bytes()
-            yield Part(name, len(content), io.BytesIO(content))
+    for name in (STEWARD, CONFIG):
+        if (folder / name).exists():
+            yield _file(folder, name)
     listed = "".join(f"{addr}\n" for addr in contacts).encode()
     yield Part(CONTACTS, len(listed), io.BytesIO(listed))
+
+
+def _file(folder: Path, name: str) -> Part:
+    content = (folder / name).read_bytes()
+    return Part(name, len(content), io.BytesIO(content))
 
 
 def _segments(folder: Path) -> list[Part]:
@@ -129,7 +133,7 @@ def read_backup(source: IO[bytes], folder: Path) -> Restored:
     except (tarfile.TarError, EOFError) as error:
         raise Failed(f"the archive is damaged or none: {error}", hint="`pinakothek backup` writes one") from error
     if IDENTITY not in small:
-        raise Failed("the archive is damaged: no identity in it")
+        raise Failed("the archive is cut off: no identity in it")
     sync_folder(folder / RECORDS)
     for name in (CONFIG, STEWARD, IDENTITY):
         if name in small:

@@ -3,13 +3,15 @@
 The identity is written last: a directory without one is no peer, and `init` can be run again.
 """
 
+import json
 import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node.config import FILE_NAME
+from node.backup import read_backup
+from node.config import FILE_NAME, load
 from node.config_file import quoted
 from node.errors import Failed, Usage
 from node.events import wall_ms
@@ -24,6 +26,8 @@ from protocol.records import Record, Signed
 from store.store import Store
 
 SWARM_FACT = "swarm"
+BOOK_FACT = "addresses"
+"""Of each member, where it was reached: JSON, kept up to date by the daemon."""
 CONTACTS_FACT = "contacts"
 """Addresses of members to dial first, one a line; the daemon keeps it up to date."""
 
@@ -112,6 +116,45 @@ def _write(
         sync_folder(folder.parent)
     except OSError as error:
         raise Failed(f"{error.filename or folder}: {(error.strerror or str(error)).lower()}") from error
+
+
+def restore(folder: Path, archive: str) -> dict[str, Any]:
+    """Make the data directory of a peer from a backup of it; `archive` is a file, or `-` for standard input.
+
+    Returns:
+        The fields of `init --json`.
+
+    Raises:
+        Failed: a peer is here already, or the archive cannot be read or is none.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise Failed(f"{folder}: something is here already", hint="choose another --data-dir")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(0 if archive == "-" else archive, "rb", closefd=archive != "-") as file:
+            restored = read_backup(file, folder)
+        store = Store.open(folder)
+        try:
+            store.set_fact(CONTACTS_FACT, "\n".join(restored.contacts).encode())
+        finally:
+            store.close()
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise Failed(f"{error.filename or folder}: {(error.strerror or str(error)).lower()}") from error
+    name = load(folder, {}).config.name
+    return {"peer_id": restored.peer_id, "name": name, "version": VERSION, "data_dir": str(folder), "addrs": []}
+
+
+def saved_contacts(folder: Path) -> list[str]:
+    """Addresses of members as a daemon that is not running has written them down; raises `StoreError`."""
+    store = Store.open(folder)
+    try:
+        book = json.loads(store.fact(BOOK_FACT) or b"{}")
+        first = (store.fact(CONTACTS_FACT) or b"").decode().split()
+    finally:
+        store.close()
+    known = [addr if "/p2p/" in addr else f"{addr}/p2p/{peer}" for peer, addrs in book.items() for addr in addrs]
+    return list(dict.fromkeys([*known, *first]))
 
 
 def _write_config(options: InitOptions, name: str) -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "invite": "print a line that lets a peer join",
     "charter": "who governs the swarm, and what holds in it",
     "expel": "a peer belongs no more",
+    "backup": "write this peer's keys, settings and records to a file",
     "add": "add images",
     "get": "write an image out",
     "ls": "list images",

@@ -17,12 +17,19 @@ from node.errors import Usage
     "--capacity", type=SIZE, metavar="SIZE", help="Room it offers, such as 100GiB. Default: what the disk has."
 )
 @click.option("--join", metavar="INVITE", help="The line that `pinakothek invite` printed on a member.")
+@click.option("--from-backup", "backup", metavar="FILE", help="Bring back the peer in an archive that `backup` wrote.")
 @json_option
 @pass_session
 def command(
-    session: Session, name: str | None, zone: str | None, capacity: int | None, join: str | None, as_json: bool
+    session: Session,
+    name: str | None,
+    zone: str | None,
+    capacity: int | None,
+    join: str | None,
+    backup: str | None,
+    as_json: bool,
 ) -> None:
-    """Make a new peer.
+    """Make a new peer, or with --from-backup one that was lost: never while that one still runs.
 
     Without --join it founds a swarm of its own. The recovery key is printed this once: keep it apart from the machine.
     """
@@ -33,8 +40,13 @@ def command(
             parse_label(text or "")
         except Usage as error:
             raise Usage(f"{flag}: {text}: {error.message}") from error
-    from node.setup import InitOptions, initialise
+    from node.setup import InitOptions, initialise, restore
 
+    if backup is not None:
+        if name or zone or capacity is not None or join:
+            raise Usage("--from-backup: the settings come from the archive; give no others")
+        _tell_restored(restore(session.data_dir, backup), as_json)
+        return
     made = initialise(InitOptions(data_dir=session.data_dir, name=name, zone=zone, capacity_bytes=capacity, join=join))
     recovery_key = made.pop("recovery_key", None)
     if as_json:
@@ -49,4 +61,13 @@ def _tell(made: dict[str, Any], recovery_key: str | None, joined: bool) -> None:
     if recovery_key:
         say(f"recovery  {recovery_key}")
         say("          write this key down and keep it elsewhere: it is not stored, and not shown again")
+    say("next: pinakothek run")
+
+
+def _tell_restored(made: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        emit(made)
+        return
+    say(f"{made['name'] or 'the peer'} is back in {made['data_dir']}; it fetches its images from the others")
+    say(f"peer      {made['peer_id']}")
     say("next: pinakothek run")

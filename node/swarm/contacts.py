@@ -5,7 +5,7 @@ import logging
 
 import trio
 
-from node.setup import CONTACTS_FACT
+from node.setup import BOOK_FACT, CONTACTS_FACT
 from node.swarm.knowledge import Knowledge
 from protocol.beat import SignedBeat
 from protocol.net.host import Host
@@ -13,8 +13,6 @@ from protocol.net.redial import AddressBook, Redial
 from store.store import Store
 
 log = logging.getLogger("pinakothek.contacts")
-
-BOOK_FACT = "addresses"
 
 
 class Contacts:
