@@ -121,11 +121,11 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
         describe=about.describe, muted=lambda: retracting.overdue,
     )  # fmt: skip
     listening = Listening(
-        gossip, swarm_id, knowledge, on_beat=lambda signed: hooks.beat(signed), on_offence=host.disconnect
+        gossip, swarm_id, knowledge, on_beat=lambda signed: hooks.beat(signed), on_offence=host.cut_off
     )
     catching_up = CatchingUp(
         rpc, records, knowledge.book, reachable=contacts.linked, on_holders=lambda roots: hooks.replan(roots),
-        on_offence=host.disconnect,
+        on_offence=host.cut_off,
     )  # fmt: skip
     SyncAnswers(rpc, records.counting, stated=knowledge.stated_of, last_heard=knowledge.last_heard)
     recovering = Recovering(

@@ -8,6 +8,7 @@ once it carries no stream.
 import logging
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 import trio
 from libp2p.abc import INotifee
@@ -33,6 +34,7 @@ class Connections(INotifee):
         self._gate = gate
         self._me = str(network.get_peer_id())
         self._up: set[str] = set()
+        self._gone: WeakSet[Any] = WeakSet()
         self._changed = trio.Event()
         self.on_connected: list[Listener] = []
         self.on_disconnected: list[Listener] = []
@@ -66,11 +68,17 @@ class Connections(INotifee):
                     cut(connection.muxed_conn)
             before = now
 
-    async def cut(self, peer_id: str) -> None:
-        """Close every connection to a peer; returns when the peer is gone."""
-        for connection in self._open(peer_id):
+    def cut_now(self, peer_id: str) -> list[Any]:
+        """Close every connection to a peer, and return them; they end a moment later."""
+        closing = self._open(peer_id)
+        for connection in closing:
             cut(connection.muxed_conn)
-        while peer_id in self._up:
+        return closing
+
+    async def cut(self, peer_id: str) -> None:
+        """Close every connection to a peer; returns when they are gone, whether the peer has come back meanwhile or not."""
+        closing = self.cut_now(peer_id)
+        while any(connection not in self._gone for connection in closing):
             await self._changed.wait()
 
     async def cut_all(self) -> None:
@@ -90,10 +98,11 @@ class Connections(INotifee):
 
     async def disconnected(self, network: Any, connection: Any) -> None:
         """A connection is gone (libp2p calls this)."""
+        self._gone.add(connection)
         peer_id = str(connection.muxed_conn.peer_id)
-        if peer_id in self._up and not self._open(peer_id):
-            self._up.remove(peer_id)
-            self._tell(self.on_disconnected, peer_id)
+        gone = peer_id in self._up and not self._open(peer_id)
+        self._up -= {peer_id} if gone else set()
+        self._tell(self.on_disconnected if gone else [], peer_id)
 
     async def opened_stream(self, network: Any, stream: Any) -> None:
         """Of no interest."""

@@ -168,6 +168,14 @@ class Host:
             return await dial_first(self.network, peer_id, dialable_all(addrs, peer_id))
         raise Unreachable(f"{peer_id} did not answer within {timeout_s:g} s")
 
+    async def cut_off(self, peer_id: str) -> None:
+        """Close every connection to a peer that does what no honest one does; returns at once.
+
+        Whoever waited for the end would do nothing else meanwhile, and a hostile peer has new connections to end.
+        """
+        self.connections.cut_now(peer_id)
+        await trio.lowlevel.checkpoint()
+
     async def disconnect(self, peer_id: str) -> None:
         """Close every connection to the peer, by its socket; returns when they are gone."""
         await self.connections.cut(peer_id)

@@ -4,10 +4,13 @@ import pytest
 import trio
 from multiaddr import Multiaddr
 
+from protocol.identity import KeyPair
 from protocol.net import connections as connections_module
 from protocol.net.errors import ListenFailed, Unreachable
 from protocol.net.gossip import Gossip
 from protocol.net.host import Host
+from tests.hostile.client import dialled
+from tests.hostile.membership import port_of
 from tests.net.hosts import DEADLINE_S, connect_all, eventually, hosts, make_host, running
 from tests.net.test_gossip import TOPIC, yes
 from tests.net.test_host import echo
@@ -71,6 +74,33 @@ async def test_two_that_dial_each_other_at_the_same_moment_can_talk_at_once(turn
                 assert await channel.receive() == (a.peer_id, b"%d" % turn)
             await a.disconnect(b.peer_id)
             await eventually(lambda: not b.connected() and not gossips[0].neighbours(TOPIC))
+
+
+async def test_who_comes_back_at_once_is_not_waited_for() -> None:
+    listener, key = make_host(1), KeyPair(b"k" * 32)
+    async with running(listener), dialled(port_of(listener.addrs), key):
+        await eventually(lambda: listener.connected() == {key.peer_id})
+        first = listener.connections.best(key.peer_id)
+        assert first is not None
+        async with trio.open_nursery() as nursery, dialled(port_of(listener.addrs), key):
+            await eventually(lambda: len(listener.network.get_connections()) == 2)
+            nursery.start_soon(come_back_for_ever, port_of(listener.addrs), key)
+            with trio.fail_after(DEADLINE_S):
+                await listener.disconnect(key.peer_id)
+            nursery.cancel_scope.cancel()
+
+
+async def come_back_for_ever(port: int, key: KeyPair) -> None:
+    """Twice at a time, so that one is always there."""
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(come_back, port, key)
+
+
+async def come_back(port: int, key: KeyPair) -> None:
+    while True:
+        async with dialled(port, key):
+            await trio.sleep(0.3)
 
 
 async def dial(host: Host, other: Host) -> None:

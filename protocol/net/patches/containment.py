@@ -12,6 +12,7 @@ from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.stream_muxer.yamux.yamux import Yamux
 
+from protocol.net.errors import BrokenProtocol
 from protocol.net.patches.release import expect_release
 from protocol.net.sockets import cut
 
@@ -25,7 +26,7 @@ def _costs_the_connection(method: _Method, muxed: Callable[[Any], Any]) -> _Meth
         try:
             return await method(self, *given)
         except Exception as error:  # noqa: BLE001 - this is where they end
-            log.warning("%s of %s failed, its connection is cut: %r", method.__name__, muxed(self).peer_id, error)
+            _tell(method, muxed(self).peer_id, error)
             cut(muxed(self))
 
     return contained
@@ -36,11 +37,19 @@ def _costs_the_sender(method: _Method, pubsub: Callable[[Any], Any]) -> _Method:
         try:
             return await method(self, sender, *given)
         except Exception as error:  # noqa: BLE001 - this is where they end
-            log.warning("%s of %s failed, its connection is cut: %r", method.__name__, sender, error)
+            _tell(method, sender, error)
             for connection in pubsub(self).host.get_network().get_connections(sender):
                 cut(connection.muxed_conn)
 
     return contained
+
+
+def _tell(method: _Method, peer: Any, error: Exception) -> None:
+    """What the peer did, where that is known; else what failed."""
+    if isinstance(error, BrokenProtocol):
+        log.warning("%s broke the protocol, its connection is cut: %s", peer, error)
+    else:
+        log.warning("%s of %s failed, its connection is cut: %r", method.__name__, peer, error)
 
 
 def apply() -> None:
