@@ -25,6 +25,8 @@ from tests.e2e.pictures import make_pictures
 from tests.e2e.swarms import assert_doctor_is_content
 
 SEED = int(os.environ.get("PINAKOTHEK_SEED", "20261123"))
+KILLS = int(os.environ.get("PINAKOTHEK_KILLS", "10"))
+"""`scripts/soak` has twenty times as many."""
 BATCH = 6
 EARLY_S = 0.02
 """The first moments of an `add`: the files are read and their blocks are put."""
@@ -57,8 +59,8 @@ def test_five_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_two_hundred_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
-    kill_often(tmp_path, kills=200)
+def test_many_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
+    kill_often(tmp_path, kills=KILLS)
 
 
 def kill_often(home: Path, kills: int) -> None:

@@ -63,6 +63,8 @@ class Client:
         self.key = key
         self.cut = trio.Event()
         self.received: dict[int, bytearray] = {}
+        self.refused: set[int] = set()
+        """Streams that the other side has reset."""
         self.sent_bytes = 0
         self.grants_windows = True
         self._socket = stream
@@ -172,6 +174,9 @@ class Client:
             self._wake()
 
     async def _take(self, kind: int, flags: int, stream: int, length: int, body: bytes) -> None:
+        if flags & RST:
+            self.refused.add(stream)
+            self._wake()
         if kind == PING and flags & SYN:
             with contextlib.suppress(CutOff):
                 await self.write(frame(PING, ACK, 0, length))
@@ -190,15 +195,19 @@ class Client:
         self._arrived = trio.Event()
 
     async def until_received(self, stream: int, size_bytes: int) -> bytes:
-        """Wait until so much came on a stream; all of it. Raises `CutOff` if the connection ends before."""
-        while len(self.received.get(stream, b"")) < size_bytes:
+        """Wait until so much came on a stream; all of it, or less of one that was reset.
+
+        Raises:
+            CutOff: the connection ended before.
+        """
+        while len(self.received.get(stream, b"")) < size_bytes and stream not in self.refused:
             if self.cut.is_set():
                 raise CutOff
             await self._arrived.wait()
-        return bytes(self.received[stream])
+        return bytes(self.received.get(stream, b""))
 
     async def ping(self) -> None:
-        """Return when the other side has handled all that was sent before. Raises `CutOff`."""
+        """Return when the other side has come to what was sent before; it may refuse the ping. Raises `CutOff`."""
         body = b"p" * 32
         stream = await self.open("/ipfs/ping/1.0.0", body, FIN)
         await self.until_received(stream, len(selecting("/ipfs/ping/1.0.0")) + len(body))

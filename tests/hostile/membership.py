@@ -46,6 +46,8 @@ async def _answer(client: Client, stream: int) -> bytes:
         length, used = read_varint(got)
         if used and len(got) >= used + length:
             break
+        if stream in client.refused:
+            raise CutOff("the stream was reset")
         size_bytes = head + max(len(got) + 1, used + length)
     _, kind = _ANSWER.unpack_from(got, used)
     body = got[used + _ANSWER.size : used + length]
