@@ -80,6 +80,9 @@ INLINE_READ_BYTES = 64 * 1024
 """Smaller blocks are read on the event loop: 0.1 ms from the page cache, where a thread costs as much by itself."""
 
 
+Network = tuple[Host, Gossip, Rpc, Bitswap]
+
+
 class Hooks:
     """What parts tell one another before all of them exist; `daemon` fills in the rest."""
 
@@ -94,8 +97,16 @@ class Hooks:
         self.unreadable: Callable[[], None] = lambda: None
 
 
-async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> Daemon:
+MakeNetwork = Callable[[Config, KeyPair, Store, RecordSet, Gatekeeping], Network]
+
+
+async def assemble(
+    effective: Effective, store: Store, decoder: DecoderPool, *, network: MakeNetwork | None = None
+) -> Daemon:
     """Read what the data directory says and make every part; nothing runs yet.
+
+    Args:
+        network: makes what carries messages and blocks; by default libp2p does.
 
     Raises:
         Failed: the data directory is damaged.
@@ -110,7 +121,7 @@ async def assemble(effective: Effective, store: Store, decoder: DecoderPool) -> 
     orders = StandingOrders(store)
     about = SelfDescription(store, config, orders)
     gatekeeping = Gatekeeping(records.counting, lambda: hooks.invites_open())
-    host, gossip, rpc, bitswap = _network(config, key, store, records.counting, gatekeeping)
+    host, gossip, rpc, bitswap = (network or _network)(config, key, store, records.counting, gatekeeping)
     contacts = Contacts(host, store, knowledge)
     comeback = Comeback(
         rpc, store, knowledge, reachable=contacts.linked,
@@ -298,7 +309,7 @@ def _knowledge(
 
 def _network(
     config: Config, key: KeyPair, store: Store, counting: RecordSet, gatekeeping: Gatekeeping
-) -> tuple[Host, Gossip, Rpc, Bitswap]:
+) -> Network:
     async def get_block(cid: bytes) -> bytes | None:
         try:
             if (store.size(cid) or 0) <= INLINE_READ_BYTES:

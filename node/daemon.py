@@ -24,7 +24,6 @@ from node.ingest.decoder import DecoderPool
 from node.log import set_up
 from node.operations import Operations
 from node.running import Daemon
-from node.supervisor import run_workers
 from node.version import VERSION
 from protocol.net.errors import ListenFailed
 from store.errors import StoreError
@@ -72,13 +71,7 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
         operations = Operations(parts)
         daemon.connect_operations(operations)
 
-        await nursery.start(parts.bitswap.run)
-        await nursery.start(parts.host.run, list(config.listen))
-        await nursery.start(parts.executor.run)
-        await daemon.begin()
-        for task in daemon.tasks():
-            nursery.start_soon(task)
-        nursery.start_soon(partial(run_workers, daemon.workers(), stop, grace_s=GRACE_S))
+        await daemon.start(nursery, stop, grace_s=GRACE_S)
         await nursery.start(partial(serve_control, operations, config.data_dir, stop, version=VERSION))
         if parts.gateway is not None:
             nursery.start_soon(parts.gateway.run)

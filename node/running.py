@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -14,7 +15,7 @@ from node.replication.recovering import Recovering
 from node.replication.releasing import Releasing
 from node.replication.vigil import Vigil
 from node.self_description import SelfDescription
-from node.supervisor import Worker
+from node.supervisor import Worker, run_workers
 from node.swarm.belonging_watch import BelongingWatch
 from node.swarm.catching_up import CatchingUp
 from node.swarm.comeback import Comeback
@@ -98,10 +99,24 @@ class Daemon:
         """Let the service hear of changes, and say when invites are open."""
         self._operations = operations
 
-    async def begin(self) -> None:
-        """What is done once the network listens: this peer's own set is known to itself."""
-        if self._belongs() and len(self.parts.records.counting.members()) > 1:
+    async def start(self, nursery: trio.Nursery, stop: trio.Event, *, grace_s: float) -> None:
+        """Start the network, then those who act on what it brings; what faces the operator is not among them.
+
+        Args:
+            stop: ends the workers; what one has in hand then has `grace_s` to finish.
+
+        Raises:
+            ListenFailed: an address cannot be listened on.
+        """
+        parts = self.parts
+        await nursery.start(parts.bitswap.run)
+        await nursery.start(parts.host.run, list(parts.settings.config.listen))
+        await nursery.start(parts.executor.run)
+        if self._belongs() and len(parts.records.counting.members()) > 1:
             self._catching_up.trigger.ask_anyone()
+        for task in self.tasks():
+            nursery.start_soon(task)
+        nursery.start_soon(partial(run_workers, self.workers(), stop, grace_s=grace_s))
 
     def tasks(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         """What runs until the stop, beside the network, the executor and the workers."""

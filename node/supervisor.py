@@ -46,7 +46,7 @@ class Worker:
 async def run_workers(workers: Sequence[Worker], stop: trio.Event, *, grace_s: float) -> None:
     """Run `workers` until `stop`; a unit in hand then has `grace_s` to finish before it is cancelled."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_bound_shutdown, nursery.cancel_scope, stop, grace_s)
+        nursery.start_soon(_bound_shutdown, nursery.cancel_scope, workers, stop, grace_s)
         for worker in workers:
             nursery.start_soon(_supervise, worker, stop, name=worker.name)
     if nursery.cancel_scope.cancelled_caught:
@@ -64,20 +64,12 @@ async def _supervise(worker: Worker, stop: trio.Event) -> None:
             worker.last_error = str(error)
             idle_s = min(FIRST_BACKOFF_S * 2 ** (worker.failures - 1), MAX_BACKOFF_S)
             log.warning("%s: %s; next try in %.0f s", worker.name, error, idle_s)
-        await _idle(worker, stop, idle_s)
+        with trio.move_on_after(0 if stop.is_set() else idle_s):
+            await worker.wake.wait()
 
 
-async def _idle(worker: Worker, stop: trio.Event, idle_s: float) -> None:
-    async def until(event: trio.Event, scope: trio.CancelScope) -> None:
-        await event.wait()
-        scope.cancel()
-
-    with trio.move_on_after(idle_s):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(until, worker.wake, nursery.cancel_scope)
-            nursery.start_soon(until, stop, nursery.cancel_scope)
-
-
-async def _bound_shutdown(scope: trio.CancelScope, stop: trio.Event, grace_s: float) -> None:
+async def _bound_shutdown(scope: trio.CancelScope, workers: Sequence[Worker], stop: trio.Event, grace_s: float) -> None:
     await stop.wait()
     scope.deadline = trio.current_time() + grace_s
+    for worker in workers:
+        worker.nudge()
