@@ -132,6 +132,7 @@ class Membership:
         self._peers: dict[PeerId, Peer] = {}
         self._orders: dict[PeerId, tuple[int, int]] = dict(heard or {})
         self._now_s = now_s
+        self._members = 1
         self.plans_blocked_until_s = now_s + self.suspect_after_s
 
     # -- timing -------------------------------------------------------------------------------------------------
@@ -139,8 +140,7 @@ class Membership:
     @property
     def beat_interval_s(self) -> float:
         """How often every member beats."""
-        members = 1 + sum(1 for peer in self._peers.values() if peer.standing.member)
-        return max(self._beat_s, members / BEAT_MEMBERS_PER_S)
+        return max(self._beat_s, self._members / BEAT_MEMBERS_PER_S)
 
     @property
     def suspect_after_s(self) -> float:
@@ -159,6 +159,7 @@ class Membership:
         events = list(self._notice_freeze(now_s))
         for peer_id in self._peers.keys() - standings.keys():
             del self._peers[peer_id]
+        self._members = 1 + sum(1 for peer, standing in standings.items() if peer != self.me and standing.member)
         for peer_id, standing in standings.items():
             if peer_id == self.me:
                 continue
@@ -203,8 +204,10 @@ class Membership:
     def tick(self, now_s: float) -> tuple[Event, ...]:
         """Let silence act."""
         events = list(self._notice_freeze(now_s))
+        quiet_s = self.suspect_after_s
         for peer in self._peers.values():
-            events += self._look(peer, now_s)
+            if peer.sees != "alive" or now_s - peer.heard_s >= quiet_s:  # every second, and most are well
+                events += self._look(peer, now_s)
         return tuple(events)
 
     def _notice_freeze(self, now_s: float) -> Iterable[Event]:

@@ -35,6 +35,7 @@ class AddressBook:
 
     def __init__(self) -> None:
         self._addresses: dict[str, list[str]] = {}
+        self._claims: dict[str, tuple[str, ...]] = {}
 
     def get(self, peer_id: str) -> list[str]:
         """At most `MAX_ADDRESSES` addresses, in the order to try them."""
@@ -42,6 +43,9 @@ class AddressBook:
 
     def claim(self, peer_id: str, addresses: Sequence[str]) -> None:
         """The peer says that it listens there: what worked before stays ahead, older claims fall behind."""
+        if self._claims.get(peer_id) == (claim := tuple(addresses)):
+            return  # every heartbeat says it again
+        self._claims[peer_id] = claim
         known = self._addresses.get(peer_id, [])
         claimed = dialable_all(addresses, peer_id)
         still = [address for address in known if address in claimed]
@@ -56,6 +60,7 @@ class AddressBook:
     def forget(self, peer_id: str) -> None:
         """The peer is of no interest any more."""
         self._addresses.pop(peer_id, None)
+        self._claims.pop(peer_id, None)
 
     def snapshot(self) -> dict[str, list[str]]:
         """Everything, as plain values to be stored."""
