@@ -75,7 +75,7 @@ class Daemon:
         self._catching_up = inner.catching_up
         self._operations: InviteDoor | None = None
         self._start_quiet_until_s = parts.knowledge.membership.plans_blocked_until_s
-        self._was_blocked = True
+        self._pass_missed = True
         self._forgot = False
         self._retraction = Worker("unreadable", parts.retracting.work)
 
@@ -170,6 +170,7 @@ class Daemon:
             return None
         if membership.plans_blocked_until_s == self._start_quiet_until_s and self._all_is_known():
             return None
+        self._pass_missed = True  # whoever asked leaves it at that, so everything is planned once this is over
         return f"{membership.plans_blocked_until_s - now_s:.0f} s of quiet after start or standstill"
 
     def _all_is_known(self) -> bool:
@@ -231,10 +232,10 @@ class Daemon:
         if self.parts.orders.look():
             self.parts.events.tell("maintenance", detail="over")
         blocked = self.blocked() is not None
-        if self._was_blocked and not blocked:
+        if self._pass_missed and not blocked:
+            self._pass_missed = False
             self._inner.ever_held.holders_known = True
             self.parts.controller.replan(None)
-        self._was_blocked = blocked
         if not blocked:
             self.parts.storm.look(wall_ms())
         self._inner.about.crowded_out = self.parts.controller.last_plan.crowded_out
