@@ -307,9 +307,7 @@ def _knowledge(
     return Knowledge(key, records, membership, own, Events(), replan=lambda roots: hooks.replan(roots))
 
 
-def _network(
-    config: Config, key: KeyPair, store: Store, counting: RecordSet, gatekeeping: Gatekeeping
-) -> Network:
+def _network(config: Config, key: KeyPair, store: Store, counting: RecordSet, gatekeeping: Gatekeeping) -> Network:
     async def get_block(cid: bytes) -> bytes | None:
         try:
             if (store.size(cid) or 0) <= INLINE_READ_BYTES:

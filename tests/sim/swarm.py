@@ -1,90 +1,238 @@
-"""A seeded swarm of simulated peers with faults, and the count of what went wrong."""
+"""A seeded swarm of simulated peers, and a way to run a story with it."""
 
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from random import Random
+from typing import Any, TypeVar
+from unittest.mock import patch
 
-from tests.sim.keeper import Keeper
-from tests.sim.network import Clock, Network
+import trio
+
+from node.events import wall_ms
+from node.replication.planner import Release
+from node.replication.releasing import Releasing
+from protocol.admission import CURATOR, KEEPER, Admission
+from protocol.author import Author
+from protocol.fields import Replicas
+from protocol.founding import found_swarm
+from protocol.identity import KeyPair
+from protocol.records import Record, Signed
+from tests.sim.clock import Freezer, simulated
+from tests.sim.image import Picture, make_picture
+from tests.sim.network import Conditions, Network
+from tests.sim.peer import SimPeer
+from tests.sim.truth import Image, Truth
+
+T = TypeVar("T")
+
+PACE = {
+    "node.replication.controller.SPACING_S": 1.0,
+    "node.swarm.catching_up.LOOK_S": 2.0,
+    "protocol.net.redial.LOOK_S": 4.0,
+}
+"""Loops that look around more often than a simulation of days can pay for. What wakes them early still does."""
+
+SHARED = ("node.swarm.listening.open_beat", "node.swarm.listening.open_delta", "node.swarm.records.parse_record")
+"""Pure readings of signed bytes that every peer gets: read, and their signatures checked, once for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A swarm to simulate.
+
+    Attributes:
+        liars: peers, one in each zone but the first, that keep nothing and say that they do.
+        with_leases: without, a surplus copy is let go at once.
+        skew_s: wall clocks are off by up to so much.
+    """
+
+    seed: int
+    peers: int = 8
+    zones: int = 4
+    factor: tuple[int, int] = (2, 3)
+    capacity_bytes: int = 10_000_000
+    conditions: Conditions = field(default_factory=Conditions)
+    liars: int = 0
+    with_leases: bool = True
+    skew_s: float = 1.0
 
 
 class Swarm:
-    """Peers `p0` … in zones `z0` …, every root put on one of them to begin with.
+    """Peers `p0` … in zones `z0` …, all members from the beginning; it runs while its story does.
 
     Attributes:
-        copied: copies made after the roots were put.
-        released: copies that peers let go.
-        short_releases: those after which fewer than `max` whole copies were left on disks that exist.
-        lost_by_release: those after which none was.
+        truth: what is so, whatever they believe.
+        nursery: of the peers' lives.
+        refusals: what operators were told.
     """
 
-    def __init__(
-        self,
-        seed: int,
-        *,
-        peers: int,
-        zones: int = 1,
-        roots: int,
-        factor: tuple[int, int],
-        loss: float = 0.0,
-        with_leases: bool = True,
-    ) -> None:
-        self.random = Random(seed)
-        self.clock = Clock()
-        self.network = Network(self.clock, self.random, loss=loss)
-        self.with_leases = with_leases
-        self.factors = {f"root {n}".encode() * 4: factor for n in range(roots)}
-        self.keepers = {f"p{n}": Keeper(self, f"p{n}", f"z{n % zones}") for n in range(peers)}
-        self.copied = self.released = self.short_releases = self.lost_by_release = 0
-        for keeper in self.keepers.values():
-            keeper.start()
-        for root in self.factors:
-            self.random.choice(list(self.keepers.values())).hold(root)
-        self.copied = 0
+    def __init__(self, setting: Setting, folder: Path, nursery: trio.Nursery) -> None:
+        self.setting = setting
+        self.folder = folder
+        self.nursery = nursery
+        self.random = Random(setting.seed)
+        self.network = Network(Random(setting.seed + 1), setting.conditions)
+        self.freezer = Freezer()
+        self.truth = Truth()
+        self.refusals: list[str] = []
+        self.acknowledgements: list[tuple[bytes, int]] = []
+        self.pictures: list[Picture] = []
+        self.steward = KeyPair(b"s" * 32)
+        self._author = Author(self.steward)
+        self.peers = [self._make(n) for n in range(setting.peers)]
+        self.founding = found_swarm(
+            self.peers[0].key.peer_id, self.steward, KeyPair(b"r" * 32).peer_id, name="simulated", now_ms=wall_ms(),
+            replicas=Replicas(*setting.factor),
+        )  # fmt: skip
+        self._admissions: list[Signed[Record]] = [self._admit(peer) for peer in self.peers[1:]]
+        for liar in self.peers[1 : 1 + setting.liars]:
+            liar.disk.lies = True
+        for peer in self.peers:
+            peer.initialise(steward=self.steward if peer is self.peers[0] else None)
 
-    def run(self, seconds: float) -> None:
-        self.clock.run_until(self.clock.now_s + seconds)
+    def _make(self, number: int) -> SimPeer:
+        zones = self.setting.zones
+        return SimPeer(self, number, zone=f"z{number % zones}", capacity_bytes=self.setting.capacity_bytes)
 
-    def holders(self, root: bytes) -> list[str]:
-        """Peers with a whole copy, up or not."""
-        return [name for name, keeper in self.keepers.items() if root in keeper.disk]
+    def _admit(self, peer: SimPeer) -> Signed[Record]:
+        return self._author.write(Admission(peer=peer.key.peer_id, roles=(CURATOR, KEEPER)), wall_ms())
 
-    def copies(self, *, up: bool = True) -> list[int]:
-        """Whole copies of each root, on peers that are up or on all."""
-        return [sum(self.keepers[name].up or not up for name in self.holders(root)) for root in self.factors]
+    def first_records(self) -> list[Signed[Record]]:
+        return [*self.founding.records, *self._admissions]
 
-    def on_release(self, name: str, root: bytes, wanted_max: int) -> None:
-        self.released += 1
-        left = len(self.holders(root))
-        self.short_releases += left < wanted_max
-        self.lost_by_release += left == 0
+    def addresses(self) -> list[str]:
+        return [f"{peer.address}/p2p/{peer.peer_id}" for peer in self.peers]
 
-    def churn(self, seconds: float) -> None:
-        """Crashes, restarts, freezes, splits, rotting copies: a fault every 20 s or so, then everybody back."""
-        end_s = self.clock.now_s + seconds
-        while self.clock.now_s < end_s:
-            self.run(self.random.expovariate(1 / 20))
-            self._fault()
-        self.network.sides.clear()
-        for keeper in self.keepers.values():
-            if not keeper.up:
-                keeper.start()
+    async def start(self) -> None:
+        for peer in self.peers:
+            await peer.start()
 
-    def _fault(self) -> None:
-        keeper = self.random.choice(list(self.keepers.values()))
-        match self.random.randrange(6):
-            case 0 if self.network.sides:
-                self.network.sides.clear()
-            case 0:
-                self.network.sides = {name: self.random.randrange(2) for name in self.keepers}
-            case 1 if keeper.disk and self._spare(keeper):
-                keeper.disk.discard(self.random.choice(sorted(keeper.disk)))
-            case 2 if keeper.up:
-                keeper.freeze()
-                self.clock.after(self.random.uniform(10, 400), lambda: None if keeper.up else keeper.thaw())
-            case _ if keeper.up:
-                keeper.crash()
-            case _:
-                keeper.start()
+    async def run(self, seconds: float) -> None:
+        await trio.sleep(seconds)
 
-    def _spare(self, keeper: Keeper) -> bool:
-        """Whether a copy may rot here without the fault itself being the loss."""
-        return all(len(self.holders(root)) > 1 for root in keeper.disk)
+    async def until(self, holds: Callable[[], bool], within_s: float) -> float:
+        """Let it run until something holds; returns how long that took. Raises: AssertionError after `within_s`."""
+        began_s = trio.current_time()
+        while not holds():
+            assert trio.current_time() - began_s < within_s, f"not within {within_s:g} s"
+            await trio.sleep(1)
+        return trio.current_time() - began_s
+
+    async def settle(self, copies: int, within_s: float) -> float:
+        """Let it run until each image has so many copies and nothing has moved for half a minute; how long that took."""
+        began_s = trio.current_time()
+        while not (await self.is_quiet(30) and self.everything_at(copies)):
+            assert trio.current_time() - began_s < within_s, f"not settled within {within_s:g} s: {self.copies()}"
+        return trio.current_time() - began_s
+
+    async def join(self) -> SimPeer:
+        """A new peer is admitted, and starts."""
+        peer = self._make(len(self.peers))
+        self.peers.append(peer)
+        self._admissions.append(self._admit(peer))
+        peer.initialise()
+        await peer.start()
+        founder = next(p for p in self.up() if p is not peer)
+        founder.spawn(founder.daemon.parts.records.accept, [self._admissions[-1].raw])
+        return peer
+
+    def add(self, count: int, *, at: list[SimPeer] | None = None, wait: int = 1) -> list[bytes]:
+        """Add new images, each at one of the peers."""
+        roots = []
+        for _ in range(count):
+            picture = make_picture(self.random, len(self.pictures))
+            self.pictures.append(picture)
+            image = Image(tuple(cid for cid, _ in picture.blocks), picture.size_bytes, self.setting.factor)
+            self.truth.add(picture.root, image)
+            self.random.choice(at or self.up()).add(picture, wait=wait)
+            roots.append(picture.root)
+        return roots
+
+    def acknowledged(self, root: bytes, count: int) -> None:
+        self.acknowledgements.append((root, count))
+
+    def up(self) -> list[SimPeer]:
+        return [peer for peer in self.peers if peer.state == "up"]
+
+    # what may be asked of it
+
+    def copies(self) -> list[int]:
+        """Whole copies of each image on peers that are up."""
+        return [self.truth.live(root) for root in self.truth.images]
+
+    def everything_at(self, copies: int) -> bool:
+        """Each image has so many whole copies, and nobody has one more."""
+        return all(len(self.truth.copies[root]) == self.truth.live(root) == copies for root in self.truth.images)
+
+    def at_rest(self) -> bool:
+        """Every image that is not lost has its copies, and nobody one more."""
+        wanted = self.setting.factor[1]
+        return all(
+            len(self.truth.copies[root]) == self.truth.live(root) == wanted
+            for root in self.truth.ever
+            if self.truth.copies[root]
+        )
+
+    async def is_quiet(self, seconds: float) -> bool:
+        """Whether nothing moves."""
+        before = self.network.moved_bytes, self.truth.copied, self.truth.released
+        await self.run(seconds)
+        return before == (self.network.moved_bytes, self.truth.copied, self.truth.released)
+
+
+@contextmanager
+def paced() -> Iterator[None]:
+    """Loops at a pace that days can be simulated at, and what is pure done once for all peers."""
+    with ExitStack() as stack:
+        for name, value in PACE.items():
+            stack.enter_context(patch(name, value))
+        for name in SHARED:
+            module, _, attribute = name.rpartition(".")
+            __import__(module)
+            read = getattr(__import__("sys").modules[module], attribute)
+            stack.enter_context(patch(name, lru_cache(maxsize=4096)(read)))
+        yield
+
+
+def simulate(setting: Setting, story: Callable[[Swarm], Awaitable[T]], *, started: bool = True) -> T:
+    """Run a story with a swarm, which is up when it begins; returns what the story does."""
+
+    async def main() -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            async with trio.open_nursery() as nursery:
+                swarm = Swarm(setting, Path(folder), nursery)
+                nursery.start_soon(swarm.network.run)
+                nursery.start_soon(swarm.freezer.run)
+                if started:
+                    await swarm.start()
+                told = await story(swarm)
+                nursery.cancel_scope.cancel()
+                return told
+
+    log = logging.getLogger("pinakothek")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    skews = Random(setting.seed + 2)
+    skew_of: dict[str, float] = {}
+
+    def skew_s(peer: str) -> float:
+        return skew_of.setdefault(peer, skews.uniform(-setting.skew_s, setting.skew_s)) if peer else 0.0
+
+    async def let_go_at_once(releasing: Any, release: Release) -> None:
+        holding = await trio.to_thread.run_sync(releasing._store.release, release.root, release.kind)
+        if holding is not None:
+            releasing._on_release(holding)
+
+    leases = nullcontext() if setting.with_leases else patch.object(Releasing, "release", let_go_at_once)
+    try:
+        with leases, paced(), simulated(setting.seed, skew_s=skew_s) as clock:
+            return trio.run(main, clock=clock)  # type: ignore[no-any-return]
+    finally:
+        log.setLevel(level)
