@@ -48,6 +48,7 @@ class Answers:
         missing: copies to be made now; `pressing` where that is below `min` or the last live one.
         homeless: those of them that no store has room for.
         reach: which slots the owners depend on: `NEAR`, `ZONES` or `FAR`.
+        last: place in the shortlist beyond which no slot matters to the owners; `EVERY` where all do.
         owners, lacking: as `Weighed` has them.
         stay: the counted slots that stay, in no order.
     """
@@ -59,6 +60,7 @@ class Answers:
     pressing: Flags
     homeless: npt.NDArray[np.uint16]
     reach: npt.NDArray[np.uint8]
+    last: npt.NDArray[np.uint8]
     owners: SlotColumn
     lacking: SlotColumn
     stay: SlotColumn
@@ -66,12 +68,12 @@ class Answers:
     @classmethod
     def empty(cls, width: int, rows: int) -> Self:
         """Answers for rows that are not there."""
-        small = np.zeros((4, rows), dtype=np.uint8)
+        small = np.zeros((5, rows), dtype=np.uint8)
         small[0] = UNKNOWN
         more = np.zeros((2, rows), dtype=np.uint16)
         slots = np.full((3, width, rows), NOBODY, dtype=np.uint16)
         return cls(
-            standing=small[0], todo=small[1], held=small[2], reach=small[3], missing=more[0], homeless=more[1],
+            standing=small[0], todo=small[1], held=small[2], reach=small[3], last=small[4], missing=more[0], homeless=more[1],
             pressing=np.zeros(rows, dtype=np.bool_), owners=slots[0], lacking=slots[1], stay=slots[2],
         )  # fmt: skip
 
@@ -151,7 +153,7 @@ class _Batch:
         if self.facts.storm:
             cautious |= True
         missing = self._missing(counts)
-        owners, reach = self._owners(counts, cautious)
+        owners, reach, last = self._owners(counts, cautious)
         owned = _member(owners, counts)
         lacks = (owners != NOBODY) & ~owned
         lacking = self._lacking(owners, lacks, counts)
@@ -171,6 +173,7 @@ class _Batch:
             pressing=counts.urgent | counts.scarce,
             homeless=self._homeless(missing, lacking_count, owners),
             reach=reach,
+            last=last,
             owners=owners,
             lacking=lacking,
             stay=self._stay(counts, owners, owned),
@@ -220,8 +223,10 @@ class _Batch:
         )
         return codes.astype(np.uint8)
 
-    def _owners(self, counts: _Counts, cautious: Flags) -> tuple[SlotColumn, npt.NDArray[np.uint8]]:
-        """The owners, and on which slots they depend."""
+    def _owners(
+        self, counts: _Counts, cautious: Flags
+    ) -> tuple[SlotColumn, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        """The owners, and on which slots they depend: `Answers.reach` and `last`."""
         whole = self.shortlist.complete
         found = self._picked(slice(None), self.ranked, counts, cautious, None if whole else len(self.facts.open_zones))
         owners = found.slots
@@ -232,7 +237,7 @@ class _Batch:
             rows = unsure[start : start + batch]
             slots = self._picked(rows, self.shortlist.rank_all(self.seed[rows]), counts, cautious, None).slots
             owners[: len(slots), rows] = slots
-        return owners, reach
+        return owners, reach, found.last
 
     def _picked(
         self, rows: Any, candidates: SlotColumn, counts: _Counts, cautious: Flags, zone_count: int | None

@@ -12,6 +12,8 @@ Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
 ZoneColumn = npt.NDArray[np.uint16]
 
+EVERY = 0xFF
+
 
 @dataclass(slots=True)
 class Picks:
@@ -21,11 +23,13 @@ class Picks:
         slots: of shape (most that was wanted, roots), in the order of the choice, then `NOBODY`.
         sure: whether slots that are not among the candidates could not have been chosen instead.
         leaning: sure only because every zone had as many copies as the one that was chosen.
+        last: place of the last candidate that had a say in the choice; `EVERY` where all had.
     """
 
     slots: SlotColumn
     sure: Flags
     leaning: Flags
+    last: npt.NDArray[np.uint8]
 
 
 def pick(
@@ -49,8 +53,9 @@ def pick(
     most = int(wanted.max(initial=0))
     picks = np.full((most, width), NOBODY, dtype=np.uint16)
     sure, leaning = np.ones(width, dtype=np.bool_), np.zeros(width, dtype=np.bool_)
+    last = np.zeros(width, dtype=np.uint8)
     if not depth:
-        return Picks(picks, (wanted == 0) if zone_count is not None else sure, leaning)
+        return Picks(picks, (wanted == 0) if zone_count is not None else sure, leaning, last)
     columns = np.arange(width)
     dtype: Any = np.uint16 if depth * (most + 64) < 0xFFFF else np.uint32
     taken = np.iinfo(dtype).max
@@ -64,6 +69,8 @@ def pick(
         wants = wanted > turn
         found = wants & (best != taken)
         place, copies = np.divmod(np.where(found, best, 0).astype(np.intp), depth)[::-1]
+        np.maximum(last, np.minimum(place, EVERY), out=last, where=found, casting="unsafe")
+        last[wants & (~found | (copies > 0))] = EVERY
         if zone_count is not None:
             copies = np.minimum(copies, most)
             sure &= ~wants | found & ((copies == 0) | (filled[copies - 1, columns] == zone_count))
@@ -74,4 +81,4 @@ def pick(
         if turn + 1 < most:
             nearby = (zones == zones[place, columns]) & found & (rank != taken)
             np.add(rank, dtype(depth), out=rank, where=nearby)
-    return Picks(picks, sure, leaning)
+    return Picks(picks, sure, leaning, last)
