@@ -2,6 +2,7 @@
 """Run a simulated swarm under churn and print what became of its images, with leases and without: one seed, one story.
 
 scripts/simulate.py message [--help]   every message of a small swarm
+scripts/simulate.py view [--help]      years of a large one, what peers believe and plan
 """
 
 import argparse
@@ -10,9 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts.simulations import message
+from scripts.simulations import message, view
 
-SIMULATIONS = {"message": message}
+SIMULATIONS = {"message": message, "view": view}
 
 
 def main() -> int:

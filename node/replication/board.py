@@ -34,7 +34,7 @@ class Board:
         seed, min, max, size_bytes, ever_held: as `RootView` has them.
         has_elsewhere: whether some peer that is no replica has the blocks.
         apart: roots that are in no row.
-        changed: whether a row was written since `Survey` looked; `changed_apart`: roots apart that were.
+        changed, new: whether a row was written, or given to a root, since `Survey` looked; `changed_apart`: roots apart that were.
     """
 
     def __init__(self, kind: str) -> None:
@@ -52,7 +52,7 @@ class Board:
         self.seed: Words = np.zeros(0, dtype=np.uint64)
         self.min = self.max = np.zeros(0, dtype=np.uint16)
         self.size_bytes = np.zeros(0, dtype=np.int64)
-        self.ever_held = self.has_elsewhere = self.present = self.changed = np.zeros(0, dtype=np.bool_)
+        self.ever_held = self.has_elsewhere = self.present = self.changed = self.new = np.zeros(0, dtype=np.bool_)
 
     def __len__(self) -> int:
         return len(self.row_of) + len(self.apart)
@@ -81,7 +81,7 @@ class Board:
         if view.root in self.apart:
             self.drop(view.root)
         if breadth > self.width:
-            self._widen(breadth)
+            self.widen(breadth)
         row = self.row_of.get(view.root)
         if row is None:
             row = self._take_row(view.root)
@@ -111,7 +111,7 @@ class Board:
         self.row_of.update(zip(roots, rows.tolist(), strict=True))
         self.seed[rows] = np.fromiter(map(root_seed, roots), dtype=np.uint64, count=count)
         self.min[rows], self.max[rows], self.size_bytes[rows] = low, high, sizes_bytes
-        self.ever_held[rows] = self.present[rows] = True
+        self.ever_held[rows] = self.present[rows] = self.new[rows] = True
         self.holders[: len(holders), first : first + count] = holders
         self.changed[rows] = True
         return rows
@@ -182,15 +182,16 @@ class Board:
             self.roots.append(root)
         self.row_of[root] = row
         self.seed[row] = root_seed(root)
-        self.present[row] = True
+        self.present[row] = self.new[row] = True
         return row
 
     def _grow(self, rows: int) -> None:
-        for name in ("seed", "min", "max", "size_bytes", "ever_held", "has_elsewhere", "present", "changed"):
+        for name in ("seed", "min", "max", "size_bytes", "ever_held", "has_elsewhere", "present", "changed", "new"):
             setattr(self, name, grown(getattr(self, name), rows, 0))
         self.holders = grown(self.holders, rows, NOBODY)
 
-    def _widen(self, breadth: int) -> None:
+    def widen(self, breadth: int) -> None:
+        """Make room for so many holders a row."""
         width = self.width
         while width < breadth:
             width *= 2

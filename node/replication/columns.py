@@ -123,7 +123,11 @@ def weigh_rows(facts: Facts, shortlist: Shortlist, board: Board, ranked: SlotCol
 
     Args:
         ranked: `shortlist`'s order of every row of the board.
+
+    Returns: columns of slots may be narrower than the board.
     """
+    if len(rows) <= _BATCH:
+        return _Batch(facts, shortlist, board, ranked, rows).answers()
     answers = Answers.empty(board.width, len(rows))
     for start in range(0, len(rows), _BATCH):
         some = slice(start, start + _BATCH)

@@ -16,7 +16,7 @@ from node.replication.columns import FAR, STANDINGS, UNKNOWN, ZONES, Answers, we
 from node.replication.facts import Facts
 from node.replication.moves import Balance
 from node.replication.picking import Flags
-from node.replication.placement import Ranking
+from node.replication.placement import GONE, Ranking, Slot, slots_of
 from node.replication.planner import without_room
 from node.replication.shortlist import NOBODY, Shortlist, SlotColumn
 from node.replication.view import RootKey, SwarmView
@@ -29,6 +29,8 @@ MOST_FAR = 0.05
 """Share of rows whose shortlist may fail before another one is made."""
 
 _FEW = 8
+_LOW_BITS = 28
+_LOW = (1 << _LOW_BITS) - 1
 
 Sums = npt.NDArray[np.int64]
 
@@ -49,6 +51,8 @@ class Desk:
         self.facts: Facts | None = None
         self.answers = Answers.empty(self.board.width, 0)
         self.apart: dict[bytes, Weighed] = {}
+        self._made_of: list[object] = []
+        self._made: tuple[Slot, ...] = ()
         self._ranking: Ranking | None = None
         self._shortlist: Shortlist | None = None
         self._length = SHORT
@@ -59,7 +63,7 @@ class Desk:
     def look(self, view: SwarmView) -> Rows:
         """Weigh what changed since the last look; the rows that were."""
         before = self.facts
-        self.roster = roster = Roster(view, self.board.kind, self._ranking)
+        self.roster = roster = Roster(view, self.board.kind, self._ranking, self._slots(view))
         self.facts = Facts(roster, self.board)
         same_slots = self._shortlist is not None and roster.ranking is self._ranking
         self._ranking = roster.ranking
@@ -69,8 +73,20 @@ class Desk:
         else:
             touched = self._weigh_some(self._touched(before, self.facts))
         self._weigh_apart(everything=before is None or not same_slots or not before.equals(self.facts))
-        self.board.changed[:] = False
+        self.board.changed[:] = self.board.new[:] = False
         return touched
+
+    def _slots(self, view: SwarmView) -> tuple[Slot, ...]:
+        """The slots, made anew where something that they are made of changed."""
+        kind = self.board.kind
+        made_of: list[object] = [
+            (peer.peer_id, peer.zone, peer.capacity_bytes, peer.keeper, peer.state in GONE, peer.store_ids.get(kind))
+            for peer in view.peers.values()
+        ]
+        if made_of != self._made_of:
+            self._made_of = made_of
+            self._made = slots_of(view.peers.values(), kind)
+        return self._made
 
     # -- sums ---------------------------------------------------------------------------------------------------
 
@@ -150,34 +166,33 @@ class Desk:
             self.answers = Answers.empty(self.board.width, len(self.board.present))
             self._forget_sums()
             self._weigh(present)
-            if not self._too_far(present):
+            if not self._too_far(len(present)):
                 return present
             if len(among) > len(self.facts.placeable):
                 among = self.facts.placeable.tolist()
             else:
                 self._length *= 2
 
-    def _too_far(self, present: Rows) -> bool:
+    def _too_far(self, present: int) -> bool:
         """Whether so many shortlists fail that another one is worth its time, and there is one."""
         assert self.facts is not None
         assert self._shortlist is not None
         among = self._shortlist.among
-        far = np.count_nonzero(self.answers.reach[present] == FAR)
-        if far <= MOST_FAR * len(present):
+        if self._far <= MOST_FAR * present:
             return False
         return len(among) > len(self.facts.placeable) or self._length < min(LONGEST, len(among))
 
     def _weigh_some(self, touched: Flags) -> Rows:
         assert self._shortlist is not None
-        changed = np.flatnonzero(self.board.changed & self.board.present)
-        self._ranked[:, changed] = self._shortlist.rank(self.board.seed[changed])
+        new = np.flatnonzero(self.board.new & self.board.present)
+        self._ranked[:, new] = self._shortlist.rank(self.board.seed[new])
         gone = np.flatnonzero(self.board.changed & ~self.board.present)
         self._sum(gone, -1)
         self.answers.clear(gone)
         rows = np.flatnonzero(touched & self.board.present)
         self._sum(rows, -1)
         self._weigh(rows)
-        if len(rows) and self._too_far(np.flatnonzero(self.board.present)):
+        if len(rows) and self._too_far(len(self.board.row_of)):
             return self._weigh_all()
         return rows
 
@@ -194,12 +209,12 @@ class Desk:
             return np.ones_like(self.board.present)
         touched = self.board.changed.copy()
         slots, peers = now.moved(before)
-        if peers.any():
+        if len(numbers := np.flatnonzero(peers)):
             for column in self.board.holders:
-                touched |= _among(column, peers)
-        if slots.any():
+                touched |= _among(column, peers, numbers)
+        if len(numbers := np.flatnonzero(slots)):
             for place, column in enumerate(self._ranked):
-                touched |= _among(column, slots) & (self.answers.last >= place)
+                touched |= _among(column, slots, numbers) & (self.answers.last >= place)
             touched |= self.answers.reach == FAR
             if before.open_zones != now.open_zones:
                 touched |= self.answers.reach == ZONES
@@ -222,10 +237,13 @@ class Desk:
         self._standings = np.zeros(len(STANDINGS), dtype=np.int64)
         self._shares = np.zeros(count, dtype=np.int64)
         self._holdings = np.zeros(count, dtype=np.int64)
-        self.homeless_count = self.homeless_bytes = 0
+        self.homeless_count = self.homeless_bytes = self._far = 0
 
     def _sum(self, rows: Rows, sign: int) -> None:
         """Put the answers of rows into the sums, or take them out."""
+        if not len(rows):
+            return
+        self._far += sign * int(np.count_nonzero(self.answers.reach[rows] == FAR))
         answers, sizes_bytes = self.answers, self._counted_bytes[rows]
         standing = answers.standing[rows]
         known = standing[standing != UNKNOWN]
@@ -234,27 +252,24 @@ class Desk:
         self.homeless_count += sign * int(homeless.sum())
         self.homeless_bytes += sign * int((homeless * sizes_bytes).sum())
         for total, columns in ((self._shares, answers.owners), (self._holdings, answers.stay)):
-            for column in columns:
-                total += sign * bytes_by_slot(column[rows], sizes_bytes, len(total))
+            total += sign * bytes_by_slot(columns[:, rows], sizes_bytes, len(total))
 
 
-def _among(column: SlotColumn, named: Flags) -> Flags:
-    """Where a column has one of the numbers that are set; comparing is far faster than looking a few of them up."""
-    numbers = np.flatnonzero(named)
+def _among(column: SlotColumn, named: Flags, numbers: Rows) -> Flags:
+    """Where a column has one of the numbers that are named; comparing is far faster than looking a few of them up."""
     if len(numbers) > _FEW:
-        return named[column]
+        found: Flags = named[column]
+        return found
     found = np.zeros(len(column), dtype=np.bool_)
     for number in numbers:
         found |= column == number
     return found
 
 
-def bytes_by_slot(slots: npt.NDArray[np.uint16], sizes_bytes: Sums, count: int) -> Sums:
+def bytes_by_slot(slots: SlotColumn, sizes_bytes: Sums, count: int) -> Sums:
     """The sizes of each slot's roots together; exact, where one sum of floats would round beyond 2^53."""
-    known = slots != NOBODY
-    if not known.any():
-        return np.zeros(count, dtype=np.int64)
-    at, sizes = slots[known], sizes_bytes[known]
-    low = np.bincount(at, weights=sizes & 0xFFFFFFF, minlength=count).astype(np.int64)
-    high = np.bincount(at, weights=sizes >> 28, minlength=count).astype(np.int64)
-    return low + (high << 28)
+    columns, rows = np.nonzero(slots != NOBODY)
+    at, sizes = slots[columns, rows], sizes_bytes[rows]
+    low = np.bincount(at, weights=sizes & _LOW, minlength=count).astype(np.int64)
+    high = np.bincount(at, weights=sizes >> _LOW_BITS, minlength=count).astype(np.int64)
+    return low + (high << _LOW_BITS)

@@ -29,7 +29,8 @@ class Facts:
         self.level_of_peer = board.by_number(levels, 0, np.uint8)
         self.slot_of_peer: SlotColumn = board.by_number(roster.slot_of, NOBODY, np.uint16)
         self.shared = any(len(slot.peers) > 1 for slot in roster.slots)
-        count = len(roster.slots)
+        self._slot_count = count = len(roster.slots)
+        self._peer_count = len(board.peers)
         self.flags = np.zeros(NOBODY + 1, dtype=np.uint8)
         self.zone_of: ZoneColumn = np.full(NOBODY + 1, NOBODY, dtype=np.uint16)
         self.limit_bytes = np.zeros(NOBODY + 1, dtype=np.int64)
@@ -62,11 +63,17 @@ class Facts:
 
     def moved(self, before: "Facts") -> tuple[Flags, Flags]:
         """The slots, and the peers, of which something else holds than before; the slots must be the same."""
-        slots = (self.flags != before.flags) | (self.limit_bytes != before.limit_bytes)
-        zones = self.zone_of != before.zone_of
-        peers = (self.level_of_peer != before.level_of_peer) | (self.slot_of_peer != before.slot_of_peer)
-        peers |= zones[self.slot_of_peer]
-        return slots | zones, peers
+        slots, peers = np.zeros((2, NOBODY + 1), dtype=np.bool_)
+        some = slice(self._slot_count)
+        zones = self.zone_of[some] != before.zone_of[some]
+        slots[some] = (self.flags[some] != before.flags[some]) | zones
+        slots[some] |= self.limit_bytes[some] != before.limit_bytes[some]
+        some = slice(self._peer_count)
+        peers[some] = self.level_of_peer[some] != before.level_of_peer[some]
+        peers[some] |= self.slot_of_peer[some] != before.slot_of_peer[some]
+        if zones.any():
+            peers[some] |= np.isin(self.slot_of_peer[some], np.flatnonzero(zones))
+        return slots, peers
 
     def equals(self, before: "Facts") -> bool:
         """Whether every root is weighed as before."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
-from node.replication.placement import Ranking, slots_of, spread
+from node.replication.placement import Ranking, Slot, slots_of, spread
 from node.replication.view import FULL_AT_PERCENT, PeerState, RootView, SwarmView
 
 Standing = Literal["unwanted", "sought", "lost", "below_min", "below_target", "at_target", "above_target"]
@@ -49,8 +49,10 @@ class Roster:
         mine: this peer's slot, or None.
     """
 
-    def __init__(self, view: SwarmView, kind: str, ranking: Ranking | None = None) -> None:
-        slots = slots_of(view.peers.values(), kind)
+    def __init__(
+        self, view: SwarmView, kind: str, ranking: Ranking | None = None, slots: Sequence[Slot] | None = None
+    ) -> None:
+        slots = tuple(slots_of(view.peers.values(), kind) if slots is None else slots)
         self.ranking = ranking if ranking and ranking.matches(slots) else Ranking(slots)
         self.slots = slots
         self.view = view
