@@ -156,7 +156,7 @@ class Charters:
         gone = sum((ends_ms(pin, days) or now_ms + 1) <= now_ms for pin in pins)
         if gone:
             raise RefusedByPolicy(
-                f"trash-days {days}: {gone} images in the trash would be deleted at once", hint="--force does it"
+                f"trash-days {days}: {gone} in the trash would be deleted at once", hint="--force does it"
             )
 
     async def _sign(self, author: Author, changes: dict[str, Any]) -> CharterRow:

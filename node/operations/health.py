@@ -147,10 +147,7 @@ class Health:
     async def _accept(self) -> CheckRow:
         """The operator vouches for this peer: it is the one that stays, and what it holds is what there is."""
         parts = self._parts
-        recovered = ""
-        if parts.store.rebuilt:
-            await trio.to_thread.run_sync(parts.store.finish_recovery)
-            recovered = "recovery is over; "
+        recovered = "recovery is over; " if parts.store.rebuilt else ""
         epoch = await parts.comeback.vouch()
         parts.twins.told_by = None
         parts.speaking.beat_soon()

@@ -122,7 +122,9 @@ class Comeback:
             log.warning("this start's number is not on disk: %s", error)
 
     async def vouch(self) -> int:
-        """The operator says that this daemon is the one that stays: number it above all that others have heard.
+        """The operator says that this daemon is the one that stays, and that what it holds is what there is.
+
+        It numbers itself above all that others have heard, and has recovered.
 
         Returns:
             The epoch that it begins.
@@ -133,6 +135,8 @@ class Comeback:
         await self._ask_some(sorted(self._reachable() - {self._knowledge.me}))
         self.incarnation += 1
         await self._write_down()
+        if self._store.rebuilt:
+            await trio.to_thread.run_sync(self._store.finish_recovery)
         return await self._number(self._knowledge.own.epoch + 1)
 
     async def _begin_epoch(self, at_least: int) -> None:
