@@ -23,6 +23,8 @@ def check_may_write(parts: Parts) -> None:
     standing = parts.records.counting.standing(parts.key.peer_id)
     if standing is not None and standing.expelled:
         raise RefusedByPolicy("this peer was expelled by a steward", hint="`pinakothek doctor` says when and why")
+    if standing is not None and standing.left:
+        raise RefusedByPolicy("this peer has left the swarm")
     if CURATOR not in parts.records.counting.role(parts.key.peer_id):
         raise RefusedByPolicy("this peer is no curator", hint="a steward can invite it anew with --role curator,keeper")
     check_clock(parts)
