@@ -1,5 +1,6 @@
 """A swarm whose members lose what they knew of themselves: a bad block, a deleted catalogue, an old copy put back."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,35 @@ def test_a_member_whose_catalogue_was_deleted_recovers_from_its_files_and_its_fe
         wait_until(lambda o=other: seen_alive_and_active(o, bob), timeout_s=60, what="bob is believed")
     wait_until_settled(peers, 4, timeout_s=90)
     for row, picture in zip(rows, pictures, strict=True):
+        assert holders(cyd, row["root"]) == {peer.peer_id for peer in peers}
+        assert read_back(bob, row["root"], tmp_path) == picture.read_bytes()
+    for peer in peers:
+        assert_doctor_is_content(peer)
+
+
+def test_a_member_whose_whole_directory_is_an_old_copy_recovers_and_is_believed(
+    peers: list[Peer], tmp_path: Path
+) -> None:
+    ada, bob, cyd = peers
+    first, *later = make_pictures(4, tmp_path / "in", seed=63)
+    rows = ada.rows("add", "--replicas", "3:3", "--wait", "3", str(first))
+    wait_until_settled(peers, 1, timeout_s=60)
+    bob.listen = bob.addrs[0].partition("/p2p/")[0]
+    assert bob.stop() == 0
+    shutil.copytree(bob.data_dir, tmp_path / "backup", ignore=shutil.ignore_patterns("control.sock"))
+    bob.start()
+    rows += ada.rows("add", "--replicas", "3:3", "--wait", "3", *map(str, later))
+    wait_until_settled(peers, 4, timeout_s=60)
+    assert bob.stop() == 0
+    shutil.rmtree(bob.data_dir)
+    shutil.copytree(tmp_path / "backup", bob.data_dir)
+    bob.start()
+    wait_until(lambda: "epoch" in bob.log_tail(100), timeout_s=60, what="bob begins a new epoch")
+    wait_until(lambda: bob.one("status")["state"] == "active", timeout_s=90, what="bob has recovered")
+    for other in (ada, cyd):
+        wait_until(lambda o=other: seen_alive_and_active(o, bob), timeout_s=60, what="bob is believed")
+    wait_until_settled(peers, 4, timeout_s=90)
+    for row, picture in zip(rows, [first, *later], strict=True):
         assert holders(cyd, row["root"]) == {peer.peer_id for peer in peers}
         assert read_back(bob, row["root"], tmp_path) == picture.read_bytes()
     for peer in peers:
