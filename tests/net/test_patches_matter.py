@@ -40,7 +40,6 @@ GUARDS = {
     "strict_frames": [
         "test_muxer.py::test_sending_beyond_the_granted_window_costs_the_connection",
         "test_hostile_streams.py::test_a_frame_that_makes_no_sense_costs_the_connection[type]",
-        "test_hostile_streams.py::test_a_frame_that_makes_no_sense_costs_the_connection[no-window]",
     ],
     "gossip_constants": [
         "test_gossip_patches.py::test_a_burst_arrives_whole",
