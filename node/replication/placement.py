@@ -144,10 +144,14 @@ def weights(capacities_bytes: Sequence[int], keepers_bytes: Iterable[int]) -> li
         capacities_bytes: what to weigh.
         keepers_bytes: capacities of all keepers of the swarm, those that are down included; the median is over them.
     """
-    known = [capacity for capacity in keepers_bytes if capacity > 0]
-    rounded = 1 << (median_low(known).bit_length() - 1) if known else 1
-    limit = CAP_MEDIANS * rounded
+    limit = most_counted_bytes(keepers_bytes)
     return [max(1, min(capacity, limit) * (1 << WEIGHT_BITS) // limit) for capacity in capacities_bytes]
+
+
+def most_counted_bytes(keepers_bytes: Iterable[int]) -> int:
+    """Of a peer's capacity so much counts, whatever it says: 4 x the median, rounded down to a power of two."""
+    known = [capacity for capacity in keepers_bytes if capacity > 0]
+    return CAP_MEDIANS * (1 << (median_low(known).bit_length() - 1) if known else 1)
 
 
 def slots_of(peers: Iterable[PeerView], kind: str) -> tuple[Slot, ...]:

@@ -7,7 +7,8 @@
    then the gone are written off, until they are seen again. Others hear of it with that peer's heartbeats.
 
 A suspect peer counts as gone: repair of roots below `min` does not wait for it to be declared down, so neither may the
-guard. Who has left, was expelled or is away by its own word is not missed.
+guard. Who has left, was expelled or is away by its own word is not missed. Of a peer's capacity counts what placement
+counts: no member can boast so much that its leaving alone is a mass loss of a larger swarm.
 
 Pure: wall-clock milliseconds come in, because what is remembered must outlive a restart.
 
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from node.replication.placement import most_counted_bytes
 from node.replication.view import PeerState
 
 MEMORY_MS = 24 * 3600 * 1000
@@ -81,11 +83,9 @@ class StormGuard:
         # A time still to come is of a clock that was put back: nobody is to be missed for ever because of it.
         self._seen = {p: last for p, last in self._seen.items() if now_ms - MEMORY_MS <= last.at_ms <= now_ms}
         gone = tuple(sorted(self._seen.keys() - present))
-        self.loss = Loss(
-            gone=gone,
-            gone_bytes=sum(self._seen[peer].capacity_bytes for peer in gone),
-            known_bytes=sum(last.capacity_bytes for last in self._seen.values()),
-        )
+        most_bytes = most_counted_bytes(last.capacity_bytes for last in self._seen.values())
+        counted = {peer: min(last.capacity_bytes, most_bytes) for peer, last in self._seen.items()}
+        self.loss = Loss(gone=gone, gone_bytes=sum(counted[peer] for peer in gone), known_bytes=sum(counted.values()))
         return self.loss
 
     def write_off(self, said_ms: int, now_ms: int) -> None:

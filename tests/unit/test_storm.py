@@ -37,6 +37,13 @@ def test_it_is_capacity_that_counts_not_heads() -> None:
     ).is_mass_loss
 
 
+def test_no_boast_of_one_member_makes_a_mass_loss_of_a_larger_swarm() -> None:
+    honest: list[tuple[str, PeerState, int]] = [(f"p{n}", "alive", SIZE) for n in range(5)]
+    guard = StormGuard()
+    guard.look([*honest, ("boaster", "alive", SIZE * 10**9)], NOW_MS)
+    assert not guard.look([*honest, ("boaster", "down", 0)], NOW_MS + 1).is_mass_loss
+
+
 def test_it_ends_when_enough_is_back() -> None:
     guard = guard_of(5)
     assert guard.look(swarm(2, 3, "down"), NOW_MS + 1).is_mass_loss
