@@ -10,6 +10,8 @@ from typing import Literal, TextIO
 
 import structlog
 
+from node.log_flood import FewOfAKind
+
 NOISY = ("libp2p", "hypercorn", "multiaddr", "async_service")
 """Libraries whose info lines are about their own affairs; warnings and errors of theirs are shown."""
 
@@ -36,6 +38,7 @@ def set_up(level: str, form: Literal["auto", "json", "console"] | str, stream: T
     else:
         last += [structlog.dev.ConsoleRenderer(colors=out.isatty())]
     handler = logging.StreamHandler(out)
+    handler.addFilter(FewOfAKind())
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last))
     root = logging.getLogger()
     root.handlers = [handler]

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from node.log import set_up
+from node.log_flood import WARNINGS_BURST, WARNINGS_PER_S, FewOfAKind
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +50,18 @@ def test_libraries_are_quiet_below_warning() -> None:
     logging.getLogger("pinakothek").debug("ours")
     assert "chatter" not in out.getvalue()
     assert "ours" in out.getvalue()
+
+
+def warning(created_s: float, line: int = 1) -> logging.LogRecord:
+    record = logging.LogRecord("pinakothek.net", logging.WARNING, "gate.py", line, "%s was cut off", ("mallory",), None)
+    record.created = created_s
+    return record
+
+
+def test_a_flood_of_one_kind_is_counted_and_keeps_no_other_out() -> None:
+    few = FewOfAKind()
+    assert [few.filter(warning(0.0)) for _ in range(WARNINGS_BURST + 7)].count(True) == WARNINGS_BURST
+    assert few.filter(warning(0.0, line=2))
+    late = warning(2 / WARNINGS_PER_S)
+    assert few.filter(late)
+    assert late.getMessage() == "mallory was cut off (and 7 more like it)"
