@@ -266,7 +266,10 @@ class HoldingsBook:
 
     def of(self, peer: PeerId) -> PeerHoldings:
         """Return one peer's holdings, empty if nothing is known of it."""
-        return self._peers.setdefault(peer, PeerHoldings())
+        found = self._peers.get(peer)
+        if found is None:
+            found = self._peers[peer] = PeerHoldings()
+        return found
 
     def peers(self) -> Mapping[PeerId, PeerHoldings]:
         return self._peers
