@@ -19,6 +19,8 @@ from typing import Any
 import trio
 from trio._core import _run
 
+from store.errors import DiskFailed
+
 QUANTUM_S = 0.02
 START_S = 1000.0
 EPOCH_S = 1_790_000_000
@@ -27,6 +29,9 @@ DISK_S = 0.03
 
 PEER: contextvars.ContextVar[str] = contextvars.ContextVar("peer", default="")
 """Which simulated peer a task belongs to; whatever it starts belongs to the same."""
+
+IS_ALIVE: contextvars.ContextVar[Callable[[], bool]] = contextvars.ContextVar("is_alive", default=lambda: True)
+"""Whether the process of a task lives: what a dead one had not done by then it never does."""
 
 
 class VirtualClock(trio.abc.Clock):
@@ -100,6 +105,8 @@ def simulated(seed: int, *, skew_s: Callable[[str], float] = lambda peer: 0.0) -
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True):
             await trio.sleep(chance.random() * DISK_S)
+            if not IS_ALIVE.get()():
+                raise DiskFailed("the disk", "the process is dead")
             try:
                 return work(*args)
             finally:

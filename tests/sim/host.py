@@ -85,6 +85,10 @@ class SimHost:
     async def disconnect(self, peer_id: str) -> None:
         self.network.unlink(self.peer_id, peer_id)
 
+    async def cut_off(self, peer_id: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.network.unlink(self.peer_id, peer_id)
+
     async def standing_changed(self, peer_id: str) -> None:
         await self.disconnect(peer_id)
 

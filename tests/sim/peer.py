@@ -5,6 +5,7 @@ A *life* is one process. What survives it is the disk; a kill leaves it as it is
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,7 +29,7 @@ from store.errors import StoreError
 from store.store import Owner
 from tests.sim.blocks import SimBitswap
 from tests.sim.calls import SimRpc
-from tests.sim.clock import PEER
+from tests.sim.clock import IS_ALIVE, PEER
 from tests.sim.disk import Disk, MemoryStore
 from tests.sim.host import SimGossip, SimHost
 
@@ -94,6 +95,7 @@ class SimPeer:
         }  # fmt: skip
         self._store = store = MemoryStore(self.disk, self.folder, wall_ms)
         store.on_release = lambda root: self.swarm.truth.release(self.peer_id, root)
+        IS_ALIVE.set(lambda: store.alive)
         self._stop, self._ended = trio.Event(), trio.Event()
         try:
             with trio.CancelScope() as self._scope:
@@ -169,6 +171,7 @@ class SimPeer:
         self.swarm.truth.destroy(self.peer_id)
         self.disk = Disk(f"{self.disk.store_id}+")
         self.disk.rebuilt = True
+        shutil.rmtree(self.folder)
         self.initialise()
 
     # what its operator asks of it
@@ -179,7 +182,9 @@ class SimPeer:
         self._nursery.start_soon(self._as_this_peer, task, given)
 
     async def _as_this_peer(self, task: Callable[..., Awaitable[Any]], given: tuple[Any, ...]) -> None:
+        store = self._store
         PEER.set(self.peer_id)
+        IS_ALIVE.set(lambda: store.alive)
         try:
             await task(*given)
         except (StoreError, NetError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -33,11 +34,15 @@ from tests.sim.truth import Image, Truth
 T = TypeVar("T")
 
 PACE = {
+    "node.running.TICK_S": 4.0,
     "node.replication.controller.SPACING_S": 1.0,
     "node.swarm.catching_up.LOOK_S": 2.0,
     "protocol.net.redial.LOOK_S": 4.0,
 }
 """Loops that look around more often than a simulation of days can pay for. What wakes them early still does."""
+
+MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
+"""The few files that a daemon writes beside its store."""
 
 SHARED = ("node.swarm.listening.open_beat", "node.swarm.listening.open_delta", "node.swarm.records.parse_record")
 """Pure readings of signed bytes that every peer gets: read, and their signatures checked, once for all."""
@@ -205,7 +210,7 @@ def simulate(setting: Setting, story: Callable[[Swarm], Awaitable[T]], *, starte
     """Run a story with a swarm, which is up when it begins; returns what the story does."""
 
     async def main() -> Any:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             async with trio.open_nursery() as nursery:
                 swarm = Swarm(setting, Path(folder), nursery)
                 nursery.start_soon(swarm.network.run)

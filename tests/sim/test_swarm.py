@@ -117,7 +117,7 @@ def eventful(seed: int, *, liars: int, with_leases: bool) -> Setting:
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_churn_loses_nothing_by_release_and_settles(seed: int) -> None:
     async def story(swarm: Swarm) -> None:
-        faults = await churned(swarm, seconds=600, speed=90, roots=20)
+        faults = await churned(swarm, seconds=400, speed=120, roots=15)
         assert len(faults.happened) > 4, "the workload must be eventful"
         assert swarm.truth.released > 10, "and move things"
         assert not swarm.truth.short_releases
@@ -144,7 +144,7 @@ def test_only_leases_keep_the_images_that_liars_claim_to_hold(with_leases: bool)
 
 def test_one_seed_gives_one_story() -> None:
     async def story(swarm: Swarm) -> tuple[object, ...]:
-        faults = await churned(swarm, seconds=120, speed=200, roots=10)
+        faults = await churned(swarm, seconds=60, speed=300, roots=10)
         return faults.happened, swarm.network.moved_bytes, swarm.network.gossip_bytes, swarm.truth.copies
 
     one, other = (simulate(eventful(5, liars=1, with_leases=True), story) for _ in range(2))
