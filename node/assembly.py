@@ -169,7 +169,7 @@ async def assemble(
     controller = Controller(beliefs, executor)
     draining = Draining(
         knowledge, beliefs, orders, knowledge.events, blocked=lambda: daemon.blocked(),
-        busy=lambda: intake.running > 0, farewell=lambda: until_known(rpc, contacts.linked()),
+        busy=lambda: intake.running > 0 or releasing.is_bound, farewell=lambda: until_known(rpc, contacts.linked()),
     )  # fmt: skip
     about.has_left = lambda: draining.has_left
     controller.outlook.listeners.append(draining.looked_at)
@@ -204,6 +204,8 @@ async def assemble(
         executor=executor,
         controller=controller,
         receipts=receipts,
+        releasing=releasing,
+        rpc=rpc,
         storm=storm,
         auditing=auditing,
         audited=audited,
@@ -261,7 +263,7 @@ def _acting(
     """Those who carry out plans."""
     releasing = Releasing(
         store, rpc, knowledge.records, knowledge.key, max_of=sources.max_of, holds=knowledge.own.holds,
-        blocked=recovering.reason, on_release=lambda holding: knowledge.holding_changed(holding, False),
+        blocked=lambda: recovering.reason() or about.no_promises, on_release=lambda holding: knowledge.holding_changed(holding, False),
     )  # fmt: skip
     executor = Executor(
         store, bitswap, releasing, Work(), knowledge.events, throttle, sources_of=sources.for_fetch,

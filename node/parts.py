@@ -16,6 +16,7 @@ from node.replication.draining import Draining
 from node.replication.executor import Executor
 from node.replication.pace import Pace
 from node.replication.receipts import Receipts
+from node.replication.releasing import Releasing
 from node.replication.retracting import Retracting
 from node.replication.scrubbing import Scrubbing
 from node.replication.storm_watch import StormWatch
@@ -31,6 +32,7 @@ from protocol.identity import KeyPair
 from protocol.net.bitswap import Bitswap
 from protocol.net.gossip import Gossip
 from protocol.net.host import Host
+from protocol.net.rpc import Rpc
 from store.store import Store
 
 
@@ -65,6 +67,8 @@ class Parts:
     executor: Executor
     controller: Controller
     receipts: Receipts
+    releasing: Releasing
+    rpc: Rpc
     storm: StormWatch
     auditing: Auditing
     audited: Audited

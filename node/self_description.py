@@ -57,6 +57,11 @@ class SelfDescription:
             return "draining"
         return "away" if self._orders.away_until_ms is not None else "active"
 
+    @property
+    def no_promises(self) -> str:
+        """Why this peer promises nobody to keep a root, or ""."""
+        return f"this peer is {self.state}" if self.state in ("draining", "leaving") else ""
+
     def disk_refused(self, reason: str) -> None:
         """The disk has just refused to take a root: whoever plans had better look elsewhere for a while."""
         self._refused_until_s = time.monotonic() + REFUSED_S

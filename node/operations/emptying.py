@@ -9,7 +9,7 @@ from node.operations.naming import destination, name_of_root
 from node.operator_rows import DrainPlanRow, DrainRow
 from node.parts import Parts
 from node.replication.emptying import Shortage, as_draining, copies_elsewhere, wanted_elsewhere
-from node.replication.explain import assess
+from node.replication.explain import assess_all
 from node.replication.planner import Planner
 from node.replication.view import RootKey, SwarmView
 from node.rows import Page
@@ -102,12 +102,13 @@ class Emptying:
     def _rows(self, view: SwarmView, keys: Sequence[RootKey], to: DrainTo) -> tuple[DrainPlanRow, ...]:
         """What is to be copied of these (in a thread: the view is a value)."""
         rows = []
+        assessed = assess_all(view, keys, self._planner)
         for key in keys:
             root = view.roots[key]
             copies, wanted = copies_elsewhere(view, root), wanted_elsewhere(root, to)
             if copies >= wanted:
                 continue
-            fetchers = assess(view, key, self._planner).fetchers[: wanted - copies]
+            fetchers = assessed[key].fetchers[: wanted - copies]
             rows.append(
                 DrainPlanRow(
                     root=cid_text(key.root), kind=key.kind, name=name_of_root(self._parts, key.root),

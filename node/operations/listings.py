@@ -6,7 +6,8 @@ other rows.
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import trio
@@ -20,6 +21,7 @@ KEPT = 4
 KEPT_S = 120.0
 INLINE_PINS = 2000
 """So many are sorted on the event loop: about two milliseconds."""
+WALKED_AT_ONCE = 256
 _TIME_OFFSET = 1 << 63
 
 Order = Callable[[Pin], bytes]
@@ -76,17 +78,49 @@ def start_after(entries: Sequence[Entry], cursor: str | None) -> int:
     """
     if cursor is None:
         return 0
+    rank, key = place_of(cursor)
+    return bisect_left(entries, (rank, key + b"\0"))
+
+
+def place_of(cursor: str) -> tuple[bytes, bytes]:
+    """Rank and key that a cursor stands for. Raises: Usage: no cursor of ours."""
     try:
         rank, key = map(bytes.fromhex, cursor.split("."))
     except ValueError as error:
         raise Usage(f"after {cursor[:64]!r}: no cursor of a listing") from error
-    return bisect_left(entries, (rank, key + b"\0"))
+    return rank, key
+
+
+def walk(
+    roots_after: Callable[[bytes], Iterator[bytes]], pins_of: Callable[[bytes], Iterable[SignedPin]], cursor: str | None
+) -> Iterator[Entry]:
+    """Every pin by root, from after `cursor`, without sorting them all: the roots are in order already.
+
+    They are taken some at a time, so that roots may come and go between two entries.
+
+    Raises:
+        Usage: no cursor of ours.
+    """
+    last = b""
+    if cursor is not None:
+        last, key = place_of(cursor)
+        yield from (entry for entry in _entries(last, pins_of(last)) if entry.key > key)
+    while some := list(islice(roots_after(last), WALKED_AT_ONCE)):
+        for root in some:
+            yield from _entries(root, pins_of(root))
+        last = some[-1]
+
+
+def _entries(root: bytes, pins: Iterable[SignedPin]) -> list[Entry]:
+    return sorted(Entry(root, pin.key, pin) for pin in pins)
 
 
 class Listings:
-    """Remembers the orders of listings under way."""
+    """Remembers the orders of listings under way, and of the last ones for as long as no pin changes."""
 
     def __init__(self) -> None:
+        self._fresh: set[Hashable] = set()
+        self._changes = 0
         self._kept: OrderedDict[Hashable, tuple[float, list[Entry]]] = OrderedDict()
 
     async def after(
@@ -100,22 +134,30 @@ class Listings:
         """The rest of a listing, from after `cursor`.
 
         Args:
-            name: of the listing, with all that decides its order; a first page is always made anew.
+            name: of the listing, with all that decides its order; a first page is made anew where a pin has changed.
             pins: all there may be in it, as of now.
 
         Raises:
             Usage: no cursor of ours.
         """
-        entries = self._known(name) if cursor is not None else None
+        entries = self._known(name) if cursor is not None or name in self._fresh else None
         if entries is None:
+            changes = self._changes
             found = pins()
             if len(found) <= INLINE_PINS:
                 entries = ordered(found, order, fits)
             else:
                 entries = await trio.to_thread.run_sync(ordered, found, order, fits)
+            if changes == self._changes:
+                self._fresh.add(name)
             self._keep(name, entries)
         start = start_after(entries, cursor)
         return (entries[place] for place in range(start, len(entries)))
+
+    def changed(self) -> None:
+        """Pins came, went or changed: what was remembered serves only the listings under way."""
+        self._fresh.clear()
+        self._changes += 1
 
     def _known(self, name: Hashable) -> list[Entry] | None:
         kept = self._kept.get(name)
@@ -125,4 +167,5 @@ class Listings:
         self._kept[name] = trio.current_time(), entries
         self._kept.move_to_end(name)
         while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+            gone, _ = self._kept.popitem(last=False)
+            self._fresh.discard(gone)

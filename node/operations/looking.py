@@ -6,11 +6,12 @@ import trio
 
 from node.operations import directory, written
 from node.operations.bin import Bin
-from node.operations.listings import Entry, Listings, by_added, by_root, by_taken, by_trashed
+from node.operations.listings import INLINE_PINS, Entry, Listings, by_added, by_root, by_taken, by_trashed, walk
 from node.operations.members import holder_rows
 from node.operations.standing import Measured, factor_of, key_of, measure
 from node.parts import Parts
 from node.replication.view import RootKey
+from node.replication.weighing import Standing
 from node.rows import FileRow, ImageDetail, ImageRow, Page, PinRow, Resolved, TrashRow
 from node.service import ImageQuery
 from protocol.charter import DEFAULT_TRASH_DAYS
@@ -18,7 +19,7 @@ from protocol.pin import Pin
 from protocol.pin_index import SignedPin
 from store.cid import cid_text
 
-DEGRADED = frozenset({"below_min", "sought", "lost"})
+DEGRADED: tuple[Standing, ...] = ("lost", "sought", "below_min")
 ROWS_AT_ONCE = 2000
 """Entries looked at between two turns of the event loop."""
 
@@ -46,10 +47,17 @@ class Looking:
             added_ms = pin.stamp.ms if pin.added_at_ms is None else pin.added_at_ms
             return pin.trashed_ms is None and (since_ms is None or added_ms >= since_ms)
 
-        order = {"added": by_added, "taken": by_taken, None: by_root}[query.sort]
-        name = ("images", flow, since_ms, query.sort)
-        rest = await self._listings.after(name, query.after, lambda: self._pins_of(flow), order, fits)
-        wanted = self._is_degraded if query.degraded else None
+        def wanted(pin: Pin) -> bool:
+            return fits(pin) and flow in (None, pin.flow) and (not query.degraded or self._is_degraded(pin))
+
+        few = self._few(flow, degraded=query.degraded)
+        if query.sort is None and few is None:
+            rest = walk(self._parts.lookup.roots_after, self._records.live_pins, query.after)
+        else:
+            order = {"added": by_added, "taken": by_taken, None: by_root}[query.sort]
+            name = ("images", flow, since_ms, query.sort, query.degraded)
+            listed = self._pins_of(flow) if few is None else few
+            rest = await self._listings.after(name, query.after, lambda: listed, order, fits)
         pins, cursor = await self._page(rest, query.limit, trashed=False, wanted=wanted)
         measured = await measure(self._parts, map(key_of, pins))
         rows = (written.image_row(pin, factor_of(self._records, pin), measured[key_of(pin)]) for pin in pins)
@@ -57,7 +65,7 @@ class Looking:
 
     async def pins(self, limit: int, after: str | None) -> Page[PinRow]:
         """See `Service.pins`."""
-        rest = await self._listings.after("pins", after, lambda: self._pins_of(None), by_root, _is_visible)
+        rest = walk(self._parts.lookup.roots_after, self._records.live_pins, after)
         pins, cursor = await self._page(rest, limit, trashed=False)
         measured = await measure(self._parts, map(key_of, pins))
         rows = (written.pin_row(pin, factor_of(self._records, pin), measured[key_of(pin)]) for pin in pins)
@@ -68,6 +76,20 @@ class Looking:
         rest = await self._listings.after("trash", after, self._bin.pins, by_trashed, lambda _: True)
         pins, cursor = await self._page(rest, limit, trashed=True)
         return Page(rows=tuple(written.trash_row(pin, self.trash_days) for pin in pins), next=cursor)
+
+    def _few(self, flow: str | None, *, degraded: bool) -> list[SignedPin] | None:
+        """The pins among which a listing is to look, where they are few; None where it had better go through all."""
+        outlook = self._parts.controller.outlook
+        if degraded and sum(outlook.counts[standing] for standing in DEGRADED) <= INLINE_PINS:
+            return [pin for key in outlook.keys_of(*DEGRADED) for pin in self._records.live_pins(key.root)]
+        if flow is None:
+            return None
+        pins = self._records.pins_by_flow(flow)
+        return list(pins) if len(pins) <= INLINE_PINS else None
+
+    def changed(self) -> None:
+        """The live pins of some roots may have come, gone or changed."""
+        self._listings.changed()
 
     def _pins_of(self, flow: str | None) -> list[SignedPin]:
         if flow is not None:
@@ -144,7 +166,3 @@ class Looking:
         if not self._parts.knowledge.own.holds(key.root, key.kind):
             return ()
         return await trio.to_thread.run_sync(directory.file_rows, self._parts.store, pin)
-
-
-def _is_visible(pin: Pin) -> bool:
-    return pin.trashed_ms is None

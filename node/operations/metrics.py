@@ -8,7 +8,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from node.operations import counted
 from node.operations.health import Health
+from node.operations.members import Members
 from node.parts import Parts
 from node.status_rows import Status
 
@@ -18,13 +20,18 @@ PREFIX = "pinakothek_"
 class Metrics:
     """Writes them as text."""
 
-    def __init__(self, parts: Parts, health: Health) -> None:
+    def __init__(self, parts: Parts, health: Health, members: Members) -> None:
         self._parts = parts
+        self._members = members
         self._health = health
 
     async def text(self) -> str:
         """Prometheus' text format, version 0.0.4."""
-        families = [*of_status(await self._health.status()), *self._of_parts()]
+        status, peers = await self._health.status(), await self._members.peers()
+        families = [
+            *of_status(status), *self._of_parts(),
+            *counted.of_repair(status), *counted.of_peers(peers), *counted.of_parts(self._parts),
+        ]  # fmt: skip
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Given(families))
         return generate_latest(registry).decode()
@@ -111,6 +118,7 @@ def of_status(status: Status) -> Iterable[Metric]:
         "links",
         "disk",
         "full",
+        "left",
     )
     raised = {alert.check for alert in status.alerts}
     yield _labelled("alert", "1 while `status` shows this alert.", "check", {c: int(c in raised) for c in checks})

@@ -84,7 +84,7 @@ class Operations:
         self._charters = Charters(parts, self._bin)
         self._expelling = Expelling(parts)
         self._health = Health(parts, self._bin)
-        self._metrics = Metrics(parts, self._health)
+        self._metrics = Metrics(parts, self._health, self._members)
         self._truth = Truth(parts, self._looking)
         self._ordering = Ordering(parts)
         self._emptying = Emptying(parts)
@@ -94,6 +94,7 @@ class Operations:
     def roots_changed(self, roots: Iterable[bytes]) -> None:
         """The live pins of these roots may have come, gone or changed: to be called at every change of the records."""
         self._bin.changed(roots)
+        self._looking.changed()
 
     async def status(self) -> Status:
         return await self._health.status()

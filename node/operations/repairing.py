@@ -10,7 +10,7 @@ from node.events import wall_ms
 from node.operations.naming import destination, name_of_root
 from node.operator_rows import PlanRow, RepairRow
 from node.parts import Parts
-from node.replication.explain import assess
+from node.replication.explain import Assessment, assess_all
 from node.replication.planner import Action, Fetch, Planner, Release, Urgency
 from node.replication.view import RootKey, SwarmView
 from node.replication.weighing import Standing
@@ -98,11 +98,13 @@ class Repairing:
         self, view: SwarmView, keys: Sequence[RootKey], now_s: float, planned: Mapping[RootKey, Action] | None = None
     ) -> tuple[PlanRow, ...]:
         """What is planned of these (in a thread: the view is a value); moves are as `planned`, which saw all roots."""
-        return tuple(self._row(view, key, (planned or {}).get(key), now_s) for key in keys)
+        assessed = assess_all(view, keys, self._planner)
+        return tuple(self._row(view, key, assessed[key], (planned or {}).get(key), now_s) for key in keys)
 
-    def _row(self, view: SwarmView, key: RootKey, planned: Action | None, now_s: float) -> PlanRow:
+    def _row(
+        self, view: SwarmView, key: RootKey, assessed: Assessment, planned: Action | None, now_s: float
+    ) -> PlanRow:
         parts, root = self._parts, view.roots[key]
-        assessed = assess(view, key, self._planner)
         action = planned or assessed.action
         by = assessed.fetchers or assessed.surplus
         if planned is not None and isinstance(planned, Fetch):

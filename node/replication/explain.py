@@ -3,10 +3,11 @@
 Reads the same weighing as the plan, so that `show`, `status` and a dry run cannot tell another story.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from node.replication.links import lessors
-from node.replication.planner import Fetch, Planner, Release
+from node.replication.planner import Action, Fetch, Planner, Release
 from node.replication.view import RootKey, SwarmView
 from node.replication.weighing import Level, Roster, Standing, Weighed, barred, weigh
 
@@ -44,10 +45,19 @@ def assess(view: SwarmView, key: RootKey, planner: Planner | None = None) -> Ass
     Raises:
         KeyError: the view does not have the root.
     """
+    return assess_all(view, [key], planner)[key]
+
+
+def assess_all(view: SwarmView, keys: Collection[RootKey], planner: Planner | None = None) -> dict[RootKey, Assessment]:
+    """`assess` for several roots, whose actions are planned together: what does not fit here beside the first is told."""
     planner = planner or Planner()
-    roster = planner.rosters(view, [key.kind])[key.kind]
+    rosters = planner.rosters(view, {key.kind for key in keys})
+    actions = {RootKey(action.root, action.kind): action for action in planner.survey(view, keys).actions}
+    return {key: _assessed(view, rosters[key.kind], key, actions.get(key)) for key in keys}
+
+
+def _assessed(view: SwarmView, roster: Roster, key: RootKey, action: Action | None) -> Assessment:
     one = weigh(roster, view.roots[key])
-    action = next(iter(planner.survey(view, [key]).actions), None)
     return Assessment(
         standing=one.standing,
         copies=one.copies,

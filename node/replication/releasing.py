@@ -7,6 +7,7 @@ Owner: 1. merge and store the asker's pins; 2. decide; 3. fsync the lease; 4. an
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -62,7 +63,7 @@ def _awake_or_not_s() -> float:
 
 
 class Releasing:
-    """Both sides of the lease protocol for one peer.
+    """Both sides of the lease protocol for one peer; `counts` says what came of leases since the start.
 
     Args:
         max_of: the `max` that live pins want of a root on a kind, 0 where none does.
@@ -94,6 +95,7 @@ class Releasing:
         self._clock = SteadyClock()
         self._proofs = trio.CapacityLimiter(PROOFS_AT_ONCE)
         self._leases = Leases(key.peer_id, map(Lease.from_bytes, store.facts(FACT).values()))
+        self.counts: Counter[str] = Counter()
 
     # the asker's side
 
@@ -137,6 +139,8 @@ class Releasing:
         async def ask(owner: str) -> None:
             nonlocal proceed
             outcome = await self._ask(release, nonce, owner, expected[owner])
+            self.counts["asked"] += 1
+            self.counts["got"] += not isinstance(outcome, Cancel)
             if isinstance(outcome, Proceed):
                 proceed = True
             elif isinstance(outcome, Cancel):
@@ -223,6 +227,7 @@ class Releasing:
             known_max=self._max_of(ask.root, ask.kind),
             blocked=self._blocked(),
         )
+        self.counts["refused" if isinstance(granted, Refused) else "given"] += 1
         if isinstance(granted, Refused):
             known = self._records.counting.live_pins(ask.root) if granted.reason == "higher_max" else ()
             raws = _that_fit(pin.raw for pin in known if pin.raw not in ask.pins)
@@ -249,6 +254,12 @@ class Releasing:
     def bound(self, root: bytes, kind: str) -> bool:
         """Whether this peer has promised to keep the root."""
         return self._leases.bound(root, kind, self._clock.now_ms())
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether there is any root that this peer has promised to keep."""
+        now_ms = self._clock.now_ms()
+        return any(lease.until_ms > now_ms for lease in self._leases.leases())
 
     async def tick(self) -> None:
         """Forget what has ended."""

@@ -6,7 +6,7 @@ not promised; whoever needs a message to arrive compares states later. Own messa
 
 import contextlib
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -49,6 +49,8 @@ class Gossip:
         self._pubsub = _Deliveries(host.libp2p, router, self._deliver, self._topics)
         self._router = router
         self._running = False
+        self.published: Counter[str] = Counter()
+        self.received: Counter[str] = Counter()
         host.add_service(self._service)
 
     @property
@@ -85,6 +87,7 @@ class Gossip:
             raise MessageTooLarge(f"{len(body)} bytes of gossip, the limit is {GOSSIP_MESSAGE_BYTES}")
         if not self._running:
             raise Unreachable("this host is not running")
+        self.published[topic] += 1
         await self._pubsub.publish(topic, body)
 
     def neighbours(self, topic: str) -> set[str]:
@@ -124,6 +127,7 @@ class Gossip:
     def _deliver(self, message: Any) -> None:
         author = str(ID(message.from_id))
         if author != self._host.peer_id:
+            self.received[message.topicIDs[0]] += 1
             self._topics[message.topicIDs[0]].put((author, message.data))
 
 

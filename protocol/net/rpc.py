@@ -58,6 +58,7 @@ class Rpc:
         self._host = host
         self._protocols: dict[str, _Protocol] = {}
         self._lines: dict[tuple[str, str], _Line] = {}
+        self.asked: Counter[str] = Counter()
 
     def register(
         self,
@@ -104,6 +105,7 @@ class Rpc:
         entry = self._protocols[protocol]
         if len(body) > entry.max_request_bytes:
             raise MessageTooLarge(f"{len(body)} bytes for {protocol}, the limit is {entry.max_request_bytes}")
+        self.asked[protocol] += 1
         line = self._lines.get((peer_id, protocol))
         if line is None or line.dead is not None:
             line = self._lines[peer_id, protocol] = _Line(entry)

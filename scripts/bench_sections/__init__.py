@@ -9,6 +9,7 @@ from scripts.bench_sections.idle import idle
 from scripts.bench_sections.intake import intake
 from scripts.bench_sections.latency import latency
 from scripts.bench_sections.planner import planner
+from scripts.bench_sections.status import status
 from scripts.bench_sections.swarm import swarm_against_cluster
 
 SECTIONS: dict[str, Callable[[], list[Figure]]] = {
@@ -19,4 +20,5 @@ SECTIONS: dict[str, Callable[[], list[Figure]]] = {
     "idle": idle,
     "latency": latency,
     "planner": planner,
+    "status": status,
 }

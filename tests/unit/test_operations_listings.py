@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from sortedcontainers import SortedSet
 
 from node.errors import Usage
-from node.operations.listings import Listings, by_added, by_root, by_taken, ordered, start_after, time_rank
+from node.operations.listings import Entry, Listings, by_added, by_root, by_taken, ordered, start_after, time_rank, walk
 from protocol.identity import KeyPair
 from protocol.pin import Pin
 from protocol.pin_index import SignedPin
@@ -80,6 +82,9 @@ async def test_a_listing_is_sorted_once_for_all_of_its_pages(autojump_clock: tri
         pin(3),
     ]
     assert asked == 1
+    listings.changed()  # a listing under way goes on in its order, a new one has what is new
+    assert len(list(await listings.after("all", first.cursor, pins, by_root, everything))) == 3
+    assert asked == 1
     await listings.after("all", None, pins, by_root, everything)
     assert asked == 2
     await trio.sleep(600)
@@ -100,3 +105,48 @@ def test_what_does_not_fit_is_left_out() -> None:
     trashed = sign_record(replace(pin(1).record, trashed_ms=5), KEY)
     entries = ordered([trashed, pin(2)], by_root, lambda one: one.trashed_ms is None)
     assert [entry.pin for entry in entries] == [pin(2)]
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=40), st.integers(1, 5), st.sets(st.integers(0, 300)))
+def test_a_walk_gives_every_pin_once_in_order_and_takes_in_what_comes(
+    numbers: list[int], limit: int, later: set[int]
+) -> None:
+    by_number: dict[bytes, list[SignedPin]] = {}
+    for place, number in enumerate(numbers):  # several pins may want one root
+        one = pin(number)
+        other = sign_record(replace(one.record, id=place.to_bytes(16, "big")), KEY)
+        by_number.setdefault(one.record.root, []).append(other)
+    roots = SortedSet(by_number)
+
+    def page(cursor: str | None) -> list[Entry]:
+        after = lambda root: iter(roots.irange(root, inclusive=(False, True)))  # noqa: E731
+        return list(islice(walk(after, lambda root: by_number.get(root, ()), cursor), limit))
+
+    seen: list[Entry] = []
+    while entries := page(seen[-1].cursor if seen else None):
+        seen += entries
+        if later:  # it counts if its place is still to come
+            new = pin(later.pop())
+            if new.record.root not in by_number:
+                by_number[new.record.root] = [new]
+                roots.add(new.record.root)
+    assert seen == sorted(seen)
+    assert len({(entry.rank, entry.key) for entry in seen}) == len(seen)
+    first = {(pin(number).record.root, place) for place, number in enumerate(numbers)}
+    assert first <= {(e.rank, int.from_bytes(e.pin.record.id, "big")) for e in seen}
+
+
+async def test_a_first_page_is_sorted_again_only_after_a_change() -> None:
+    listings, asked = Listings(), 0
+
+    def pins() -> Sequence[SignedPin]:
+        nonlocal asked
+        asked += 1
+        return [pin(n) for n in range(5)]
+
+    for _ in range(3):
+        assert len(list(await listings.after("x", None, pins, by_root, everything))) == 5
+    assert asked == 1
+    listings.changed()
+    await listings.after("x", None, pins, by_root, everything)
+    assert asked == 2
