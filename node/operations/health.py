@@ -124,9 +124,10 @@ class Health:
         if clock.wrong or clock.doubtful:
             consequence = "; nothing is written" if clock.wrong else ""
             yield Alert(check="clock", detail=policy.offset_text(clock.ahead_ms) + consequence)
-        no_room = parts.controller.last_plan.no_room
-        if no_room:
-            yield Alert(check="no room", detail=f"{sum(no_room.values())} copies of {len(no_room)} roots fit nowhere")
+        plan = parts.controller.last_plan
+        if plan.no_room_copies:
+            lacking = size_text(plan.no_room_bytes)
+            yield Alert(check="no room", detail=f"{plan.no_room_copies} copies fit nowhere, {lacking} are lacking")
         if parts.store.rebuilt:
             yield Alert(check="recovering", detail="the catalogue was made anew from the files")
         apart = unlinked(parts)

@@ -5,7 +5,7 @@ beside them. A row stays where it is for as long as its root is known. Roots wit
 factor would make every column wide: they stand apart, as the views they are.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -167,9 +167,9 @@ class Board:
             ever_held=bool(self.ever_held[row]),
         )
 
-    def views(self, rows: Iterable[int]) -> list[RootView]:
-        """What several rows say."""
-        return [self.view(row) for row in rows]
+    def elsewhere_of(self, row: int) -> frozenset[str]:
+        """Peers that have a row's blocks but are no replica."""
+        return self._elsewhere.get(row, _NONE)
 
     def _take_row(self, root: bytes) -> int:
         if self._free:

@@ -149,6 +149,7 @@ class _Batch:
         self.size_bytes = board.size_bytes[rows]
         self.ever_held = board.ever_held[rows]
         self.seed: Words = board.seed[rows]
+        self.rows = rows
         self.ranked = ranked[:, rows]
 
     def answers(self) -> Answers:
@@ -218,7 +219,7 @@ class _Batch:
             [self.max == 0, counts.held == 0, counts.urgent, copies < self.max, copies > self.max],
             [
                 CODE["unwanted"],
-                np.where(self.ever_held, CODE["lost"], CODE["sought"]),
+                self._held_by_nobody(counts),
                 CODE["below_min"],
                 CODE["below_target"],
                 CODE["above_target"],
@@ -226,6 +227,12 @@ class _Batch:
             CODE["at_target"],
         )
         return codes.astype(np.uint8)
+
+    def _held_by_nobody(self, counts: _Counts) -> npt.NDArray[np.intp]:
+        codes: npt.NDArray[np.intp] = np.where(self.ever_held, CODE["lost"], CODE["sought"])
+        nowhere = np.flatnonzero(counts.held == 0)
+        codes[nowhere[self.facts.is_elsewhere(self.rows[nowhere])]] = CODE["below_min"]
+        return codes
 
     def _owners(
         self, counts: _Counts, cautious: Flags

@@ -42,7 +42,6 @@ class Desk:
         roster: of the last look.
         answers: by row; `UNKNOWN` where a row is free.
         apart: the roots that the board has in no row.
-        homeless_count, homeless_bytes: copies that no store has room for.
     """
 
     def __init__(self, kind: str) -> None:
@@ -132,15 +131,34 @@ class Desk:
             if one.standing == standing:
                 yield RootKey(root, self.board.kind)
 
-    def homeless(self) -> dict[RootKey, int]:
-        """Copies of each root that no store has room for."""
-        rows = np.flatnonzero(self.answers.homeless)
-        found = {self.board.key(row): int(self.answers.homeless[row]) for row in rows.tolist()}
-        assert self.roster is not None
+    @property
+    def homeless_copies(self) -> int:
+        """Copies that no store has room for."""
+        return self._homeless_copies + sum(copies for _, copies in self._homeless_apart())
+
+    @property
+    def homeless_bytes(self) -> int:
+        """The bytes of these."""
+        return self._homeless_bytes + sum(copies * one.root.size_bytes for one, copies in self._homeless_apart())
+
+    def homeless_of(self, root: bytes) -> int:
+        """Copies of a root that no store has room for."""
+        if root in self.apart and self.roster is not None:
+            return without_room(self.roster, self.apart[root])
+        row = self.board.row_of.get(root)
+        return 0 if row is None or row >= len(self.answers.homeless) else int(self.answers.homeless[row])
+
+    def homeless(self) -> Iterator[RootKey]:
+        """The roots with such copies."""
+        yield from (self.board.key(row) for row in np.flatnonzero(self.answers.homeless).tolist())
+        yield from (one.root.key for one, _ in self._homeless_apart())
+
+    def _homeless_apart(self) -> Iterator[tuple[Weighed, int]]:
+        if self.roster is None:
+            return
         for one in self.apart.values():
             if copies := without_room(self.roster, one):
-                found[one.root.key] = copies
-        return found
+                yield one, copies
 
     # -- weighing -----------------------------------------------------------------------------------------------
 
@@ -210,6 +228,7 @@ class Desk:
         touched = self.board.changed.copy()
         slots, peers = now.moved(before)
         if len(numbers := np.flatnonzero(peers)):
+            touched |= self.board.has_elsewhere
             for column in self.board.holders:
                 touched |= _among(column, peers, numbers)
         if len(numbers := np.flatnonzero(slots)):
@@ -237,7 +256,7 @@ class Desk:
         self._standings = np.zeros(len(STANDINGS), dtype=np.int64)
         self._shares = np.zeros(count, dtype=np.int64)
         self._holdings = np.zeros(count, dtype=np.int64)
-        self.homeless_count = self.homeless_bytes = self._far = 0
+        self._homeless_copies = self._homeless_bytes = self._far = 0
 
     def _sum(self, rows: Rows, sign: int) -> None:
         """Put the answers of rows into the sums, or take them out."""
@@ -249,8 +268,8 @@ class Desk:
         known = standing[standing != UNKNOWN]
         self._standings += sign * np.bincount(known, minlength=len(STANDINGS))
         homeless = answers.homeless[rows].astype(np.int64)
-        self.homeless_count += sign * int(homeless.sum())
-        self.homeless_bytes += sign * int((homeless * sizes_bytes).sum())
+        self._homeless_copies += sign * int(homeless.sum())
+        self._homeless_bytes += sign * int((homeless * sizes_bytes).sum())
         for total, columns in ((self._shares, answers.owners), (self._holdings, answers.stay)):
             total += sign * bytes_by_slot(columns[:, rows], sizes_bytes, len(total))
 

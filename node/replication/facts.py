@@ -25,6 +25,8 @@ class Facts:
 
     def __init__(self, roster: Roster, board: Board) -> None:
         self.storm = roster.view.mass_loss
+        self._roster = roster
+        self._board = board
         levels = {peer: int(roster.levels[peer]) for peer in roster.slot_of}
         self.level_of_peer = board.by_number(levels, 0, np.uint8)
         self.slot_of_peer: SlotColumn = board.by_number(roster.slot_of, NOBODY, np.uint16)
@@ -55,6 +57,13 @@ class Facts:
         if sizes_bytes.max(initial=0) > self.least_limit_bytes:
             roomy &= sizes_bytes <= self.limit_bytes[slots]
         return roomy
+
+    def is_elsewhere(self, rows: npt.NDArray[np.intp]) -> Flags:
+        """`Roster.is_elsewhere` for rows of the board."""
+        found = np.zeros(len(rows), dtype=np.bool_)
+        for place in np.flatnonzero(self._board.has_elsewhere[rows]).tolist():
+            found[place] = self._roster.is_elsewhere(self._board.elsewhere_of(int(rows[place])))
+        return found
 
     def without_room(self, sizes_bytes: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
         """How many placeable slots have no room for roots of these sizes."""

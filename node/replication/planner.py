@@ -74,7 +74,8 @@ class Plan:
         actions: rarest first, releases last; at most one a root.
         standing_of: how each root that was planned stands.
         standings: how many of them stand how; (root, kind) pairs, unwanted ones included.
-        no_room: key -> copies that no store has room for (invariant 5); times its size, that is the deficit in bytes.
+        no_room: key -> copies that no store has room for (invariant 5).
+        no_room_copies, no_room_bytes: all of these together.
         no_eligible: roots whose kind no keeper offers.
         crowded_out: a wanted root does not fit here: this peer is to declare itself full (`view.says_full`).
         moves_put_off: a copy would move, had this peer not fetched so much for moves lately (`SwarmView.moves_left_bytes`).
@@ -85,6 +86,8 @@ class Plan:
     standing_of: Mapping[RootKey, Standing] = field(default_factory=dict)
     standings: Mapping[Standing, int] = field(default_factory=dict)
     no_room: Mapping[RootKey, int] = field(default_factory=dict)
+    no_room_copies: int = 0
+    no_room_bytes: int = 0
     no_eligible: frozenset[RootKey] = frozenset()
     crowded_out: bool = False
     moves_put_off: bool = False
@@ -137,6 +140,8 @@ class Planner:
             standing_of={one.root.key: one.standing for one in weighed},
             standings=Counter(one.standing for one in weighed),
             no_room=no_room,
+            no_room_copies=sum(no_room.values()),
+            no_room_bytes=sum(copies * view.roots[key].size_bytes for key, copies in no_room.items()),
             no_eligible=frozenset(root.key for root in wanted if root.kind in homeless and root.max),
             crowded_out=acts.crowded_out,
             moves_put_off=acts.moves_put_off,

@@ -88,7 +88,9 @@ class Survey:
             actions=acts.actions,
             standing_of=StandingOf(self._desks),
             standings=self.standings,
-            no_room={key: copies for desk in self._desks.values() for key, copies in desk.homeless().items()},
+            no_room=NoRoom(self._desks),
+            no_room_copies=sum(desk.homeless_copies for desk in self._desks.values()),
+            no_room_bytes=sum(desk.homeless_bytes for desk in self._desks.values()),
             no_eligible=frozenset(self._without_keeper()),
             crowded_out=acts.crowded_out,
             moves_put_off=acts.moves_put_off,
@@ -171,6 +173,26 @@ class StandingOf(Mapping[RootKey, Standing]):
 
     def __len__(self) -> int:
         return sum(len(desk.board) for desk in self._desks.values())
+
+
+class NoRoom(Mapping[RootKey, int]):
+    """Copies of each root that no store has room for, looked up when asked."""
+
+    def __init__(self, desks: Mapping[str, Desk]) -> None:
+        self._desks = desks
+
+    def __getitem__(self, key: RootKey) -> int:
+        copies = self._desks[key.kind].homeless_of(key.root) if key.kind in self._desks else 0
+        if not copies:
+            raise KeyError(key)
+        return copies
+
+    def __iter__(self) -> Iterator[RootKey]:
+        for desk in self._desks.values():
+            yield from desk.homeless()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class Touched(Collection[RootKey]):

@@ -3,7 +3,7 @@
 Pure, and the same for every reader: `planner` turns it into actions, `explain` into words, `status` into counts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -73,6 +73,10 @@ class Roster:
         """Whether `slot` takes a root of that size as far as its signed facts tell."""
         return not self.full[slot] and size_bytes * 100 <= self.slots[slot].capacity_bytes * FULL_AT_PERCENT
 
+    def is_elsewhere(self, peers: Iterable[str]) -> bool:
+        """Whether one of `peers`, that have a root's blocks but are no replica of it, is there."""
+        return any(self.levels.get(peer, Level.NONE) > Level.NONE for peer in peers)
+
     def speaker(self, slot: int) -> str:
         """The peer that acts for a slot: of those that may place copies there, the first of the most alive."""
         return min(self.slots[slot].peers, key=lambda peer: (peer not in self.placing, -self.levels[peer], peer))
@@ -95,6 +99,7 @@ class Weighed:
         lacking: owners without a counted copy, fetchers first.
         fetchers: who makes the missing copies; one that is not alive keeps its place and is waited for.
         kept: counted slots in the order in which they stay: the first `max` do, the rest is surplus.
+        elsewhere: a peer that is there has the blocks, although it is no replica.
     """
 
     root: RootView
@@ -110,6 +115,7 @@ class Weighed:
     lacking: list[int]
     fetchers: list[int]
     kept: list[int]
+    elsewhere: bool
 
     @property
     def copies(self) -> int:
@@ -124,11 +130,11 @@ class Weighed:
 
     @property
     def standing(self) -> Standing:
-        """The one word for it."""
+        """The one word for it. What is here but unproven, or on another kind, is not lost."""
         if not self.root.max:
             return "unwanted"
         if not self.held:
-            return "lost" if self.root.ever_held else "sought"
+            return "below_min" if self.elsewhere else "lost" if self.root.ever_held else "sought"
         if self.urgent:
             return "below_min"
         if self.copies == self.root.max:
@@ -179,6 +185,7 @@ def weigh(roster: Roster, root: RootView) -> Weighed:
         lacking=lacking,
         fetchers=lacking[:missing],
         kept=here + others,
+        elsewhere=bool(root.elsewhere) and roster.is_elsewhere(root.elsewhere),
     )
 
 

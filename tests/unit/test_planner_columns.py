@@ -194,7 +194,9 @@ def compare_plans(plan: Plan, reference: Plan) -> None:
     assert plan.actions == reference.actions
     assert dict(plan.standing_of) == dict(reference.standing_of)
     assert +Counter(plan.standings) == +Counter(reference.standings)
-    assert plan.no_room == reference.no_room
+    assert dict(plan.no_room) == dict(reference.no_room)
+    assert (plan.no_room_copies, plan.no_room_bytes) == (reference.no_room_copies, reference.no_room_bytes)
+    assert all(plan.no_room[key] == copies for key, copies in reference.no_room.items())
     assert plan.no_eligible == reference.no_eligible
     assert plan.crowded_out == reference.crowded_out
     assert plan.balance is not None

@@ -1,9 +1,10 @@
 """Who fetches, who releases, and who waits: one small view for each rule of DESIGN §7."""
 
 from node.replication.explain import assess, explain
+from node.replication.moves import MoveBudget
 from node.replication.placement import Ranking, slots_of
 from node.replication.planner import Fetch, Planner, Release, Urgency, plan
-from node.replication.view import PeerView, RootView, SwarmView, says_full
+from node.replication.view import PeerView, RootKey, RootView, SwarmView, says_full
 from tests.swarm_views import TIB, peer, peers_named, root, swarm
 
 ABCDE = peers_named("abcde")
@@ -120,7 +121,8 @@ def test_a_full_peer_owns_only_what_it_holds_and_the_deficit_is_told() -> None:
     one = root("r", "2:2", "b", size_bytes=7)
     assert set(actions(full, one)) == {"a"}
     more = root("r", "3:3", "b", size_bytes=7)
-    assert Planner().survey(swarm("a", full, [more])).no_room == {more.key: 1}
+    told = Planner().survey(swarm("a", full, [more]))
+    assert (told.no_room, told.no_room_copies, told.no_room_bytes) == ({more.key: 1}, 1, 7)
     kept = actions(full, root("r", "2:2", "ab"))
     assert kept == {}
     everybody = [peer(name, full_kinds=frozenset({"ipfs"})) for name in "abc"]
@@ -279,3 +281,44 @@ def test_repairs_come_first_and_the_rarest_of_them_first() -> None:
     fetches = [action for action in plan(swarm("a", ABCDE, roots)) if isinstance(action, Fetch)]
     assert [f.copies for f in fetches] == sorted(f.copies for f in fetches)
     assert len({f.copies for f in fetches}) == 3
+
+
+def test_what_is_here_but_does_not_count_is_not_lost() -> None:
+    """A copy whose holder leaves challenges unanswered counts as absent; it has another made, and is no loss."""
+    one = root("r", "1:1", elsewhere=frozenset("b"))
+    assert assess(swarm("a", ABCDE, [one]), one.key).standing == "below_min"
+    (_, fetch), *rest = actions(ABCDE, one).items()
+    assert rest == []
+    assert isinstance(fetch, Fetch)
+    assert fetch.sources == ("b",)
+    assert fetch.urgency == Urgency.REPAIR
+    gone = with_state(ABCDE, b="down")
+    assert assess(swarm("a", gone, [one]), one.key).standing == "lost"
+
+
+def test_moves_are_put_off_while_their_budget_is_spent() -> None:
+    peers = peers_named("abcd")
+    roots = [root(f"r{number}", "2:2", order(peers[:3], root(f"r{number}", "2:2"))[:2]) for number in range(60)]
+    free = Planner().survey(swarm("d", peers, roots))
+    assert len(free.actions) > 3
+    assert not free.moves_put_off
+    held_back = Planner().survey(swarm("d", peers, roots, moves_left_bytes=roots[0].size_bytes + 1))
+    assert held_back.actions == free.actions[:2], "the last one may overdraw"
+    assert held_back.moves_put_off
+    going_on = {RootKey(action.root, action.kind) for action in free.actions[2:4]}
+    spent = Planner().survey(swarm("d", peers, roots, moves_left_bytes=0, moving=frozenset(going_on)))
+    assert {RootKey(action.root, action.kind) for action in spent.actions} == going_on, "what has begun goes on"
+
+
+def test_a_move_budget_refills_by_the_day() -> None:
+    budget, key = MoveBudget(0.0), root("r", "1:1").key
+    assert budget.left_bytes(1000, 0.0) == 10, "a tenth of a day's in one go"
+    budget.follow({key: 60}, (), 1000)
+    assert budget.moving == {key}
+    assert budget.left_bytes(1000, 0.0) == -50
+    budget.follow({key: 60}, (), 1000)
+    assert budget.left_bytes(1000, 43_200.0) == 0, "charged once"
+    assert 43_000 < budget.due_s() < 43_400
+    budget.follow({}, (), 1000)
+    assert budget.moving == frozenset()
+    assert budget.left_bytes(1000, 1e6) == 10
