@@ -1,5 +1,7 @@
 """A roster in tables that numbers index: what `columns` knows of slots and peers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,8 +38,7 @@ class Facts:
         self.flags = np.zeros(NOBODY + 1, dtype=np.uint8)
         self.zone_of: ZoneColumn = np.full(NOBODY + 1, NOBODY, dtype=np.uint16)
         self.limit_bytes = np.zeros(NOBODY + 1, dtype=np.int64)
-        zones = {zone: number for number, zone in enumerate(dict.fromkeys(roster.zones))}
-        self.zone_of[:count] = [zones[zone] for zone in roster.zones]
+        self.zone_of[:count] = zone_numbers(roster.zones)
         self.flags[:count] = [
             PLACEABLE * placeable | ALIVE * (level == Level.ALIVE) | ROOMY * (not full)
             for placeable, level, full in zip(roster.placeable, roster.slot_levels, roster.full, strict=True)
@@ -87,3 +88,9 @@ class Facts:
     def equals(self, before: "Facts") -> bool:
         """Whether every root is weighed as before."""
         return self.storm == before.storm and not any(flags.any() for flags in self.moved(before))
+
+
+def zone_numbers(zones: Sequence[str]) -> list[int]:
+    """A number for each zone, the same for the same one."""
+    number_of = {zone: number for number, zone in enumerate(dict.fromkeys(zones))}
+    return [number_of[zone] for zone in zones]

@@ -1,16 +1,22 @@
-"""The invariants of DESIGN §7 over random views. Invariant 3 is in test_planner_placement, 1 in test_leases."""
+"""The invariants of DESIGN §7 over random views; 1 also in test_leases, 9 in tests/swarm.
 
-from collections.abc import Iterable
+What a property checks is a function of its own, so that test_planner_planted can show that it notices a planted bug.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.replication.explain import assess
+from node.replication.placement import slots_of
 from node.replication.planner import Fetch, Planner, Release, Urgency, plan
+from node.replication.survey import Survey
 from node.replication.view import PeerView, RootView, SwarmView, by_key
 from node.replication.weighing import weigh
-from tests.swarm_views import peer, random_views, root, swarm
+from tests.swarm_views import TIB, peer, random_views, root, swarm
 
 few = settings(max_examples=150, deadline=None)
 
@@ -19,6 +25,10 @@ few = settings(max_examples=150, deadline=None)
 @given(random_views())
 def test_every_plan_is_well_formed_and_within_capacity(view: SwarmView) -> None:
     """Invariants 5 and 7, and what a release promises."""
+    check_plan(view)
+
+
+def check_plan(view: SwarmView) -> None:
     me = view.peers[view.me]
     planned = plan(view)
     assert len({action.root for action in planned}) == len(planned)
@@ -120,7 +130,10 @@ def test_a_stable_swarm_reaches_its_target_spreads_its_zones_and_rests(
     made: tuple[list[PeerView], list[RootView]],
 ) -> None:
     """Invariants 2, 4 and 8."""
-    peers, roots = made
+    check_rest(*made)
+
+
+def check_rest(peers: list[PeerView], roots: list[RootView]) -> None:
     for _ in range(20):
         after = round_of_plans(peers, roots)
         if after == roots:
@@ -146,3 +159,72 @@ def round_of_plans(peers: list[PeerView], roots: Iterable[RootView]) -> list[Roo
             else:
                 holders[action.root].discard(name)
     return [replace(one, holders=frozenset(holders[one.root])) for one in roots]
+
+
+@few
+@given(random_views())
+def test_no_store_is_named_for_what_it_has_no_room_for(view: SwarmView) -> None:
+    """Invariant 5: what fits nowhere is reported, copy by copy."""
+    roster = Planner().rosters(view, ["ipfs"])["ipfs"]
+    told = Planner().survey(view)
+    for one in view.roots.values():
+        weighed = weigh(roster, one)
+        for slot in set(weighed.owners) - set(weighed.counted):
+            assert not roster.full[slot]
+            assert one.size_bytes * 100 <= roster.slots[slot].capacity_bytes * 95
+        lacking = weighed.missing - len(weighed.fetchers)
+        roomless = [s for s, able in enumerate(roster.placeable) if able and not roster.has_room(s, one.size_bytes)]
+        assert told.no_room.get(one.key, 0) <= max(0, lacking)
+        if lacking > 0 and not set(roomless) <= set(weighed.owners):
+            assert told.no_room[one.key] > 0
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 1 << 32))
+def test_a_peer_that_comes_or_goes_moves_at_most_its_share_of_the_bytes(seed: int) -> None:
+    """Invariant 3: 10,000 roots of unlike sizes in three copies on 20 to 40 peers of unlike weight, one zone."""
+    random = np.random.default_rng(seed)
+    count = int(random.integers(20, 41))
+    capacities = [TIB, *random.integers(TIB // 2, 2 * TIB, count - 1).tolist()]
+    peers = {f"p{n:02}": peer(f"p{n:02}", capacity_bytes=capacity) for n, capacity in enumerate(capacities)}
+    sizes_bytes = random.integers(1, 1 << 20, 10_000)
+    roots = [random.bytes(36) for _ in range(10_000)]
+    survey = Survey()
+    nowhere = np.zeros((0, 10_000), dtype=np.uint16)
+    survey.board("ipfs").put_many(roots, low=2, high=3, sizes_bytes=sizes_bytes, holders=nowhere)
+    whole = named(survey, peers)
+    weights = {slot.slot_id: slot.weight for slot in slots_of(peers.values(), "ipfs")}
+    gone = f"p{int(random.integers(0, count)):02}"
+    rest = {name: facts for name, facts in peers.items() if name != gone}
+    if [slot.weight for slot in slots_of(rest.values(), "ipfs")] != [weights[name] for name in rest]:
+        return  # the rounded median has changed: another rule
+    without = named(survey, rest)
+    all_bytes = 3 * int(sizes_bytes.sum())
+    for before, after in ((whole, without), (without, whole)):
+        moved_bytes = sum(int(sizes_bytes[row]) * len(after[row] - before[row]) for row in range(10_000))
+        assert moved_bytes <= 1.2 * weights[gone] / sum(weights.values()) * all_bytes
+
+
+def named(survey: Survey, peers: Mapping[str, PeerView]) -> list[set[str]]:
+    """The peers that placement names, root by root."""
+    survey.plan(SwarmView(me=next(iter(peers)), peers=peers, roots={}))
+    desk = survey.desk("ipfs")
+    assert desk.roster is not None
+    slots = desk.roster.slots
+    return [{slots[slot].slot_id for slot in column} for column in desk.answers.owners[:3, :10_000].T.tolist()]
+
+
+@few
+@given(living_swarms(), st.data())
+def test_moves_happen_only_where_a_store_is_off_its_share(
+    made: tuple[list[PeerView], list[RootView]], data: st.DataObject
+) -> None:
+    """Invariant 3: a rebalance takes over from a store that holds too much, or for one that holds too little."""
+    peers, roots = made
+    me = data.draw(st.sampled_from(peers)).peer_id
+    found = Planner().survey(swarm(me, peers, roots))
+    assert found.balance is not None
+    moves = [a for a in found.actions if isinstance(a, Fetch) and a.urgency == Urgency.REBALANCE]
+    if moves:
+        stores = [("ipfs", one.peer_id) for one in peers]
+        assert found.balance.under(("ipfs", me)) or any(found.balance.over(store) for store in stores)
