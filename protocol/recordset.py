@@ -366,6 +366,10 @@ class RecordSet:
         """32 bytes, equal on peers whose counting records are equal."""
         return self._tally.digest
 
+    def governing(self) -> Iterator[Signed[Record]]:
+        """Iterate over the records kept that say who may do what; it costs as many steps as there are of them."""
+        return (kept for key in self._counting.judged_keys if key in self._slots for kept in self._slots[key].kept)
+
     def __iter__(self) -> Iterator[Signed[Record]]:
         """Iterate over every record kept, counting or not: what storage must hold."""
         return (kept for slot in self._slots.values() for kept in slot.kept)

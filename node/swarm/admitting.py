@@ -86,7 +86,9 @@ class Admitting:
 
     def _who_belongs(self, joiner: str) -> tuple[bytes, ...]:
         """Charters, admissions, the joiner's own first, expulsions and departures: it syncs the rest as a member."""
-        standing = [s for s in self._records.counting if isinstance(s.record, Admission | Expulsion | Departure)]
+        standing = [
+            s for s in self._records.counting.governing() if isinstance(s.record, Admission | Expulsion | Departure)
+        ]
         standing.sort(key=lambda s: not (isinstance(s.record, Admission) and s.record.peer == joiner))
         return (*self._records.counting.charter_raws, *(s.raw for s in standing))[:RECORDS_PER_BATCH]
 

@@ -373,3 +373,11 @@ def test_held_back_records_are_bounded() -> None:
     ]
     assert statuses.count(Status.REFUSED) == 3
     assert records.merge(at(2 * AHEAD_MS, pin(), PEERS[3]), T0).status is Status.REFUSED
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(any_record(), max_size=12))
+def test_who_governs_is_found_without_a_look_at_the_pins(drawn: list[Signed[Record]]) -> None:
+    found = swarm(*drawn)
+    expected = {s.digest for s in found if isinstance(s.record, Admission | Expulsion | Departure | Charter)}
+    assert {s.digest for s in found.governing()} == expected
