@@ -20,4 +20,5 @@ def shifted(offset: str) -> dict[str, str]:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
         "NO_FAKE_STAT": "1",
+        "FAKETIME_DISABLE_SHM": "1",
     }

@@ -32,11 +32,11 @@ def test_a_clock_off_by_a_day(tmp_path: Path) -> None:
             album.add(ada, photos(4, start=3 + 4 * turn), "--replicas", "3:3")
             wait_until_settled(peers, len(album.originals), timeout_s=120)
             for peer in peers:
-                album.assert_readable(peer, tmp_path)
+                album.assert_readable(peer)
             for peer in peers[:3]:
                 assert complaints(peer) == {}
         assert dan.stop() == 0
         dan.env = {}
         dan.start()
         wait_for_links(peers)
-        assert_all_is_well(peers, album, tmp_path)
+        assert_all_is_well(peers, album)

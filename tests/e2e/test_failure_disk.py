@@ -38,7 +38,7 @@ def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
             yield Swarm(disk, peers, album)
 
 
-def test_a_full_disk(swarm: Swarm, tmp_path: Path) -> None:
+def test_a_full_disk(swarm: Swarm) -> None:
     *rest, dan = swarm.peers
     before = row_of(rest[0], dan)["roots"]
     with filled(swarm.disk.folder):
@@ -49,11 +49,11 @@ def test_a_full_disk(swarm: Swarm, tmp_path: Path) -> None:
         refused = dan.run("add", str(photos(1, start=8)[0]))
         assert refused.returncode == 1
         assert "full" in refused.stderr
-        swarm.album.assert_readable(dan, tmp_path)
-    assert_all_is_well(swarm.peers, swarm.album, tmp_path)
+        swarm.album.assert_readable(dan)
+    assert_all_is_well(swarm.peers, swarm.album)
 
 
-def test_a_disk_that_turns_read_only(swarm: Swarm, tmp_path: Path) -> None:
+def test_a_disk_that_turns_read_only(swarm: Swarm) -> None:
     *rest, dan = swarm.peers
     before = row_of(rest[0], dan)["roots"]
     swarm.disk.fail()
@@ -65,11 +65,11 @@ def test_a_disk_that_turns_read_only(swarm: Swarm, tmp_path: Path) -> None:
     assert row_of(rest[0], dan)["roots"] == before
     assert "disk" in complaints(dan)
     wait_until(lambda: "disk" in alerts(dan), timeout_s=90, what="dan's status says so")
-    swarm.album.assert_readable(dan, tmp_path)
+    swarm.album.assert_readable(dan)
     assert dan.stop() == 0
     swarm.disk.mend()
     dan.start()
-    assert_all_is_well(swarm.peers, swarm.album, tmp_path)
+    assert_all_is_well(swarm.peers, swarm.album)
 
 
 def test_a_block_gone_bad(swarm: Swarm, tmp_path: Path) -> None:
@@ -82,6 +82,6 @@ def test_a_block_gone_bad(swarm: Swarm, tmp_path: Path) -> None:
         assert read_back(bob, root, tmp_path) == original  # from the others
         assert events.wait_for("retracted")["root"] == root
         wait_until(lambda: file.exists() and file.read_bytes() == original, timeout_s=120, what="the block is good")
-    assert_all_is_well(swarm.peers, swarm.album, tmp_path)
+    assert_all_is_well(swarm.peers, swarm.album)
     assert bob.peer_id in holders(ada, root)
     assert list((bob.data_dir / "quarantine").iterdir())

@@ -45,13 +45,13 @@ def test_a_host_gone_silent(swarm: Swarm, tmp_path: Path) -> None:
     wait_until(lambda: counts(eve)["below_min"] == held, timeout_s=60, what="eve knows that she is alone")
     assert counts(eve)["lost"] == 8 - held  # as far as she knows: that is what her doctor is to say
     assert held == 8 or "lost" in complaints(eve)
-    album.assert_readable(rest[0], tmp_path)
+    album.assert_readable(rest[0])
     network.heal()
     wait_for_links(peers, timeout_s=120)
-    assert_all_is_well(peers, album, tmp_path)
+    assert_all_is_well(peers, album)
 
 
-def test_a_split_and_its_end(swarm: Swarm, tmp_path: Path) -> None:
+def test_a_split_and_its_end(swarm: Swarm) -> None:
     network, peers, album = swarm
     most, few = peers[:3], peers[3:]
     before = len(album.originals)
@@ -68,7 +68,7 @@ def test_a_split_and_its_end(swarm: Swarm, tmp_path: Path) -> None:
     wait_until_settled(most, before + 2)
     network.heal()
     wait_for_links(peers, timeout_s=120)
-    assert_all_is_well(peers, album, tmp_path)
+    assert_all_is_well(peers, album)
 
 
 def test_a_one_way_link(swarm: Swarm, tmp_path: Path) -> None:
@@ -87,10 +87,10 @@ def test_a_one_way_link(swarm: Swarm, tmp_path: Path) -> None:
     album.add(ada, pictures, "--replicas", "2:2")
     for peer in peers:
         wait_until(lambda p=peer: none_below(p, len(album.originals)), timeout_s=150, what="all images at factor")
-        album.assert_readable(peer, tmp_path)
+        album.assert_readable(peer)
     network.heal()
     wait_until(lambda: row_of(ada, bob)["linked"] and row_of(bob, ada)["linked"], timeout_s=150, what="a link again")
-    assert_all_is_well(peers, album, tmp_path)
+    assert_all_is_well(peers, album)
     assert "links" not in alerts(ada)
 
 

@@ -1,13 +1,16 @@
-"""SIGTERM and SIGINT at bad moments: a clean end within 10 s (DESIGN §11), and what was acknowledged is there."""
+"""The failure table, row "SIGTERM during anything": a clean end within 10 s, and what was acknowledged is there."""
 
 import json
 import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from node.demo.peers import Peer, swarm, wait_for_links, wait_until
+from tests.e2e.failures import Album, alerts, assert_all_is_well
 from tests.e2e.pictures import make_pictures
-from tests.e2e.swarms import assert_doctor_is_content, counts, read_back
+from tests.e2e.swarms import assert_doctor_is_content, counts, read_back, wait_until_settled
 
 CLEAN_END_S = 10.0
 
@@ -84,3 +87,45 @@ def test_ctrl_c_ends_it_and_a_second_one_at_once(tmp_path: Path) -> None:
             peer.kill()
         peer.start()
         assert_doctor_is_content(peer)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+def test_sigterm_during_a_release_a_sync_a_recovery_and_a_drain(tmp_path: Path) -> None:
+    with swarm(tmp_path / "s", ("ada", "bob", "cyd", "dan")) as peers:
+        ada, bob, cyd, dan = peers
+        for peer in peers:  # an address that others find again after a restart
+            peer.listen = peer.addrs[0].partition("/p2p/")[0]
+        album = Album()
+        ada.call("flow", "set", "album", "--replicas", "4:4")
+        pictures = make_pictures(60, tmp_path / "in", seed=90, width_px=160, height_px=120)
+        album.add(ada, pictures, "--flow", "album")
+        wait_until_settled(peers, 60)
+
+        ada.call("flow", "set", "album", "--replicas", "2:2")
+        wait_until(lambda: counts(bob)["above_target"] > 0, timeout_s=60, what="copies are to be let go")
+        assert end(bob, signal.SIGTERM) == 0
+
+        album.add(ada, make_pictures(60, tmp_path / "in", seed=91, width_px=160, height_px=120), "--flow", "album")
+        for _ in range(3):  # at once, while it syncs and fetches
+            bob.start()
+            assert end(bob, signal.SIGTERM) == 0
+
+        for path in bob.data_dir.glob("catalogue.db*"):
+            path.unlink()
+        for _ in range(2):
+            bob.start()
+            assert end(bob, signal.SIGTERM) == 0
+        bob.start()
+        wait_until(lambda: bob.one("status")["state"] == "active", timeout_s=90, what="bob has recovered")
+        wait_for_links(peers)
+        assert_all_is_well(peers, album)
+
+        with subprocess.Popen(dan.command("drain"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as draining:
+            wait_until(lambda: dan.one("status")["state"] == "draining", timeout_s=60, what="dan drains")
+            assert end(dan, signal.SIGTERM) == 0
+            assert draining.wait(60) != 0
+        dan.start()
+        wait_until(lambda: "left" in alerts(dan), timeout_s=150, what="dan has left")
+        assert end(dan, signal.SIGTERM) == 0
+        assert_all_is_well([ada, bob, cyd], album)
