@@ -158,13 +158,17 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HolderRow:
-    """A peer that says it holds the root complete; `proven_at` is its last proof to us, None before the first."""
+    """A peer that says it holds the root complete; `proven_at` is its last proof to us, None before the first.
+
+    `doubt`: what this peer has found against the copy since: unproven, absent or lost; None: nothing.
+    """
 
     peer_id: str
     name: str
     zone: str
     state: str
     proven_at: str | None
+    doubt: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,4 +66,5 @@ def _section(title: str, entries: list[str]) -> list[str]:
 def _holder(holder: dict[str, Any]) -> str:
     zone = f" in {holder['zone']}" if holder["zone"] else ""
     proof = f", proven {holder['proven_at']}" if holder["proven_at"] else ""
-    return f"{holder['name']}{zone} ({holder['state']}{proof})  {holder['peer_id']}"
+    doubt = f", {holder['doubt']}" if holder["doubt"] else ""
+    return f"{holder['name']}{zone} ({holder['state']}{doubt}{proof})  {holder['peer_id']}"

@@ -182,7 +182,9 @@ class Health:
     def _swarm_checks(self) -> list[CheckRow]:
         lost = self._lost()
         clock = self._parts.knowledge.membership.clock()
+        trouble = self._parts.disk.trouble
         return [
+            CheckRow(check="reads", ok=not trouble, detail=trouble or "the disk gives back what it was given"),
             CheckRow(check="lost", ok=not lost, detail=f"{lost} roots without a live copy" if lost else "none"),
             CheckRow(check="clock", ok=not clock.wrong, detail=policy.offset_text(clock.ahead_ms)),
             *belonging.checks(self._parts),

@@ -17,6 +17,7 @@ from node.replication.view import PeerView, RootKey
 from node.rows import HolderRow, Invite, MemberRow, PeerRow
 from node.service import MakeInvite
 from protocol.admission import ROLES
+from protocol.audit import Copy
 from protocol.identity import SEED_BYTES
 from protocol.invite import make_invite, parse_invite
 from protocol.limits import CERTIFICATE_USES
@@ -43,9 +44,15 @@ def holder_rows(parts: Parts, key: RootKey) -> tuple[HolderRow, ...]:
         name = name_of(parts, peer_id)
         state = view.state if view else "left"
         zone = view.zone if view else ""
+        verdict = parts.auditing.audits.verdict_on(Copy(key.root, key.kind, peer_id))
         rows.append(
             HolderRow(
-                peer_id=peer_id, name=name, zone=zone, state=state, proven_at=instant_or_none(proven.get(peer_id))
+                peer_id=peer_id,
+                name=name,
+                zone=zone,
+                state=state,
+                proven_at=instant_or_none(proven.get(peer_id)),
+                doubt=None if verdict == "trusted" else verdict,
             )
         )
     return tuple(rows)

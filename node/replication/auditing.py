@@ -157,6 +157,7 @@ class Auditing:
             self.proofs.doubts_changed(copy, None)
         elif copy.holder not in self._audited(holders):
             self.audits.out_of_reach(copy, self._now_ms())
+            self._on_judged([copy.root])  # whether its copy is to be replaced depends on whether it is there
         else:
             await self.challenge(copy.root, copy.kind, [copy.holder])
 

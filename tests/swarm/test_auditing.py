@@ -13,6 +13,7 @@ from node.events import wall_ms
 from node.replication.audited import CONCURRENCY, MAX_REQUEST_BYTES, Audited
 from node.replication.auditing import Auditing
 from node.replication.beliefs import Beliefs
+from node.replication.placement import Ranking, Slot
 from node.replication.planner import Fetch, Planner, Urgency
 from node.replication.view import RootKey
 from node.swarm.names import AUDIT
@@ -34,7 +35,17 @@ from tests.net.hosts import connect_all, eventually, running
 from tests.swarm.fellows import Fellow, Founded, Honest, honest
 from tests.unit.store.made import large
 
-ROOT, BLOCK = large("what is held")
+
+def placed_on_the_first_two() -> tuple[bytes, bytes]:
+    """A block that placement names ada and the liar for, so that the plan alone would have nobody replace its copy."""
+    ids = [key.peer_id for key in Founded(3).keys]
+    slots = [Slot(slot_id=one, peers=(one,), zone="", capacity_bytes=10**9, weight=1) for one in sorted(ids)]
+    ranking = Ranking(slots)
+    names = (f"what is held {number}" for number in range(100))
+    return next(block for block in map(large, names) if slots[ranking.order(block[0])[-1]].slot_id == ids[2])
+
+
+ROOT, BLOCK = placed_on_the_first_two()
 KEY = RootKey(ROOT, "ipfs")
 Answerer = Callable[[Fellow, bytes], Awaitable[bytes]]
 
