@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import trio
 
@@ -36,6 +36,8 @@ from tests.sim.host import SimGossip, SimHost
 if TYPE_CHECKING:
     from tests.sim.image import Picture
     from tests.sim.swarm import Swarm
+
+T = TypeVar("T")
 
 State = Literal["down", "starting", "up", "frozen", "dead"]
 
@@ -180,6 +182,19 @@ class SimPeer:
         """Run something in this peer's process."""
         assert self._nursery is not None
         self._nursery.start_soon(self._as_this_peer, task, given)
+
+    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        """Run something in this peer's process, and wait for what it returns."""
+        answers: list[T] = []
+        done = trio.Event()
+
+        async def answer() -> None:
+            answers.append(await question())
+            done.set()
+
+        self.spawn(answer)
+        await done.wait()
+        return answers[0]
 
     async def _as_this_peer(self, task: Callable[..., Awaitable[Any]], given: tuple[Any, ...]) -> None:
         store = self._store
