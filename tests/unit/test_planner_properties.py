@@ -18,7 +18,7 @@ from node.replication.view import PeerView, RootView, SwarmView, by_key
 from node.replication.weighing import weigh
 from tests.swarm_views import TIB, peer, random_views, root, swarm
 
-few = settings(max_examples=150, deadline=None)
+few = settings(max_examples=100, deadline=None)
 
 
 @few

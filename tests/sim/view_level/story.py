@@ -82,7 +82,7 @@ class Story:
             "short_releases": world.short_releases,
             "released": swarm.released,
             "refused": swarm.refused,
-            "below_min_hours": round(self.below_min_s / 3600),
+            "degraded_hours": round(self.below_min_s / 3600),
             "below_target_hours": round(self.below_target_s / 3600),
             "moved_bytes": round(swarm.moved_bytes),
             "least_bytes": world.lost_bytes + self.faults.rotted_bytes,
