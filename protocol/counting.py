@@ -31,11 +31,13 @@ class Verdict:
     Attributes:
         roles: some peer's standing.
         charter: which charter holds.
+        removals: whether removals count, or when the trash is emptied.
         authors: peers whose records may count now and did not before, or the other way round.
     """
 
     roles: bool
     charter: bool
+    removals: bool
     authors: frozenset[PeerId]
 
 
@@ -80,7 +82,7 @@ class Counting:
         """Judge anew from every kept charter, admission, expulsion and departure."""
         self.judged_keys = {signed.key for signed in records}
         before, charter = self.roles, self.charters.charter
-        stewards = self.charters.steward_terms
+        stewards, removals = self.charters.steward_terms, self._of_removals()
         self.charters = CharterChain(self._swarm)
         self.charters.rebuild([signed for signed in records if isinstance(signed.record, Charter)])
         self.roles = judge(self.charters, self._chains, records)
@@ -89,7 +91,15 @@ class Counting:
         authors = {peer for peer in peers if self.roles.roles_of(peer) != before.roles_of(peer)}
         terms = self.charters.steward_terms
         authors |= {PeerId(k) for k in stewards.keys() | terms.keys() if stewards.get(k, 0) != terms.get(k, 0)}
-        return Verdict(roles=moved, charter=self.charters.charter != charter, authors=frozenset(authors))
+        return Verdict(
+            roles=moved,
+            charter=self.charters.charter != charter,
+            removals=self._of_removals() != removals,
+            authors=frozenset(authors),
+        )
+
+    def _of_removals(self) -> tuple[object, ...]:
+        return self.trash_days, self.charters.append_only_since
 
     def choose(self, kept: tuple[Signed[Record], ...]) -> Signed[Record] | None:
         """Return the record that counts of those kept of one key."""

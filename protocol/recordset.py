@@ -161,12 +161,12 @@ class RecordSet:
         journal.roles |= verdict.roles
         journal.charter |= verdict.charter
         keys: set[bytes] = set(self._counting.judged_keys)
-        if verdict.charter:
-            keys.update(self._slots)
+        if verdict.removals:
+            keys.update(key for key, slot in self._slots.items() if any(kept.removal for kept in slot.kept))
         for author in verdict.authors:
             keys |= self._by_author.get(author, set())
         for key in keys:
-            self._recount(key, self._slots[key], journal, again=verdict.charter)
+            self._recount(key, self._slots[key], journal, again=verdict.removals)
 
     def _recount(self, key: bytes, slot: Slot, journal: Journal, *, again: bool = False) -> None:
         """Choose what counts of one key; `again`: take it out and put it in even if it is the same."""

@@ -83,7 +83,9 @@ class Charters:
         async with self._one_at_a_time:
             policy.check_clock(self._parts)
             steward, charter = steward_of(self._parts), self._in_force()
-            changes = _changes(request)
+            changes = {name: value for name, value in _changes(request).items() if value != getattr(charter, name)}
+            if not changes and not self._records.charters.unsettled:
+                raise Usage("nothing to change: the charter says so already", hint="`pinakothek charter show`")
             _check(charter, changes)
             self._check_trash(charter, changes.get("trash_days", charter.trash_days), force=request.force)
             return await self._sign(steward, changes)

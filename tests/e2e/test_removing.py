@@ -57,6 +57,8 @@ def test_fewer_trash_days_do_not_empty_the_trash_unasked(ada: Peer) -> None:
     wait_until(lambda: ada.rows("trash", "ls") == [], timeout_s=30, what="the trash is empty")
     assert ada.run("undelete", "b.jpg").returncode == 3
     ada.call("charter", "set", "--trash-days", "30")
+    for words in ((), ("--trash-days", "30")):
+        assert ada.run("charter", "set", *words).returncode == 2
 
 
 def test_an_append_only_charter_refuses_every_removal(ada: Peer) -> None:
