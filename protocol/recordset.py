@@ -10,7 +10,7 @@ expiry by not calling it.
 """
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from operator import attrgetter
 from typing import Final, cast
 
@@ -102,6 +102,20 @@ class RecordSet:
         heads = [heap[0][0] for heap in (self._ends, self._held) if heap]
         return min(heads, default=None)
 
+    def restore(self, kept: Iterable[Signed[Record]]) -> None:
+        """Take in what was kept before, all of it at once and before anything else: roles are judged a single time."""
+        others = []
+        news = set()
+        for signed in kept:
+            if not self._counting.concerns(signed):
+                others.append(signed)
+            elif self._slots.setdefault(signed.key, Slot()).put(signed) is not None:
+                self._by_author.setdefault(signed.author, set()).add(signed.key)
+                news.add(signed.key)
+        self._judge(news, Journal())
+        for signed in others:
+            self.merge(signed, signed.stamp.ms)
+
     def _hold_back(self, signed: Signed[Record]) -> Merged:
         if not self._counting.known_author(signed.author):
             return Merged(status=Status.REFUSED, reason=f"stamped ahead by {signed.author}, who has no role")
@@ -132,7 +146,7 @@ class RecordSet:
         journal.stored.append(signed)
         journal.forgotten.extend(old.storage_key for old in displaced if old.storage_key != signed.storage_key)
         if self._counting.concerns(signed):
-            self._rejudge(signed, journal)
+            self._judge({signed.key}, journal)
         self._recount(signed.key, slot, journal)
         if slot.counting is signed:
             return Status.COUNTS, ""
@@ -154,9 +168,9 @@ class RecordSet:
             return f"{signed.author} has no role, nor have {UNKNOWN_AUTHORS} others"
         return ""
 
-    def _rejudge(self, signed: Signed[Record], journal: Journal) -> None:
-        """Work out roles and charter anew, and count again whatever that concerns."""
-        slots = (self._slots[key] for key in self._counting.judged_keys | {signed.key})
+    def _judge(self, news: Set[bytes], journal: Journal) -> None:
+        """Work out roles and charter anew, with what is new of them, and count again whatever that concerns."""
+        slots = (self._slots[key] for key in self._counting.judged_keys | news)
         verdict = self._counting.judge([kept for slot in slots for kept in slot.kept])
         journal.roles |= verdict.roles
         journal.charter |= verdict.charter

@@ -86,11 +86,10 @@ class SharedRecords:
         Nothing of it is held back and nothing ends by it: at a start nobody has said yet whether our clock is right.
         """
         entries = await trio.to_thread.run_sync(lambda: list(self._store.load_records()))
-        for entry in entries:
-            signed = parse_record(entry.raw)
-            if signed is not None:
-                merged = self.counting.merge(signed, signed.stamp.ms)
-                self._saw(merged, signed)
+        kept = [signed for entry in entries if (signed := parse_record(entry.raw)) is not None]
+        self.counting.restore(kept)
+        for signed in kept:
+            self.author.clock.saw(signed.stamp)
         self._forked = self.counting.forked
         self._on_change(self.counting.ripen(0))
 

@@ -164,6 +164,10 @@ def test_storage_follows_what_is_kept(drawn: list[Signed[Record]], days: int) ->
         again.merge(signed, T0 + 1000)
     again.due(T0 + days * MS_PER_DAY)
     assert visible(again) == visible(records)
+    restored = RecordSet(FOUNDING.swarm)
+    restored.restore(disk.values())
+    restored.due(T0 + days * MS_PER_DAY)
+    assert visible(restored) == visible(records)
 
 
 # -- roles ------------------------------------------------------------------------------------------------------------
