@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from libp2p.host.ping import ID as PING
 from multiaddr import Multiaddr
 
 from protocol.identity import KeyPair
@@ -88,6 +89,17 @@ async def test_who_comes_back_at_once_is_not_waited_for() -> None:
             with trio.fail_after(DEADLINE_S):
                 await listener.disconnect(key.peer_id)
             nursery.cancel_scope.cancel()
+
+
+async def test_nobody_who_pinged_is_remembered() -> None:
+    listener = make_host(1)
+    async with running(listener):
+        for number in range(3):
+            async with dialled(port_of(listener.addrs), KeyPair(bytes([number]) * 32)) as client:
+                await client.ping()
+        await eventually(lambda: not listener.connected())
+        service = listener.libp2p.get_mux().handlers[PING].__self__
+        await eventually(lambda: not service._inbound_streams)
 
 
 async def come_back_for_ever(port: int, key: KeyPair) -> None:

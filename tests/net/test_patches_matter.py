@@ -63,6 +63,7 @@ GUARDS = {
         "test_hostile_streams.py::test_a_negotiation_that_is_none_costs_the_connection[overlong]",
         "test_hostile_streams.py::test_a_negotiation_that_is_none_costs_the_connection[no-text]",
     ],
+    "ping_memory": ["test_connections.py::test_nobody_who_pinged_is_remembered"],
     "listen_ports": ["test_connections.py::test_a_port_in_use_is_refused_by_name"],
     "raw_reads": ["test_connection_costs.py::test_the_length_of_a_message_is_not_read_on_its_own"],
     "whole_frames": ["test_connection_costs.py::test_a_frame_does_not_spill_into_a_second_message"],

@@ -23,6 +23,7 @@ NAMES = [
     "sequence_numbers",
     "double_delivery",
     "forged_gossip",
+    "ping_memory",
     "listen_ports",
     "raw_reads",
     "whole_frames",
