@@ -8,6 +8,8 @@ the key, so a statement can be checked by anyone, whoever passed it on.
 from collections.abc import Container
 from typing import Final
 
+import libipld
+
 from protocol.codec import Body, decode, decode_map, encode, encode_value
 from protocol.errors import Reason, Refused
 from protocol.fields import Fields
@@ -55,6 +57,13 @@ def open_signed(raw: bytes, known: Container[str]) -> tuple[str, Body, PeerId] |
     if not verify(author, CONTEXT + payload, signature):
         raise Refused(Reason.BAD_SIGNATURE, f"{kind} that {author} did not sign")
     return kind, body, author
+
+
+def body_of(raw: bytes) -> Body:
+    """Return the body of a statement that has been checked, newer fields than we know included."""
+    payload: bytes = libipld.decode_dag_cbor(raw)["p"]
+    body: Body = libipld.decode_dag_cbor(payload)["b"]
+    return body
 
 
 def open_kind(raw: bytes, kind: str) -> tuple[Body, PeerId]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 FORGOTTEN = "forgotten"
 """Kind of the line that takes a key's entry away."""
 COMPACTED = "compacted"
@@ -22,13 +24,16 @@ class RecordEntry:
         key: what a later entry replaces it by.
         kind: for people and for loading; not FORGOTTEN or COMPACTED.
         raw: the signed bytes.
-        readable: what they say, as JSON allows; never read back by the daemon.
+        readable: what they say, as JSON allows; bytes are written in base64. Never read back by the daemon.
     """
 
     key: bytes
     kind: str
     raw: bytes
     readable: Mapping[str, Any] = field(default_factory=dict)
+
+
+_READABLE = msgspec.json.Encoder(order="sorted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +48,17 @@ class Line:
 
 def readable_text(readable: Mapping[str, Any]) -> str:
     """Canonical JSON, so that a line can be written again byte for byte."""
-    return json.dumps(readable, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _READABLE.encode(readable).decode()
 
 
 def encode_line(line: Line) -> bytes:
     """Return the line with its line feed."""
-    signed = "null" if line.raw is None else f'"{_text64(line.raw)}"'
-    body = f'{{"kind":{json.dumps(line.kind)},"key":"{_text64(line.key)}","record":{line.readable},"signed":{signed}'
-    checked = body.encode()
+    checked = b'{"kind":%s,"key":"%s","record":%s,"signed":%s' % (
+        _READABLE.encode(line.kind),
+        _base64(line.key),
+        line.readable.encode(),
+        b"null" if line.raw is None else b'"%s"' % _base64(line.raw),
+    )
     return b'%s,"crc32":%d}\n' % (checked, zlib.crc32(checked))
 
 
@@ -72,5 +80,5 @@ def decode_line(raw: bytes) -> Line | None:
         return None
 
 
-def _text64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
+def _base64(raw: bytes) -> bytes:
+    return binascii.b2a_base64(raw, newline=False)

@@ -13,12 +13,37 @@ from store.commits import Batch
 from store.record_lines import FORGOTTEN, Line, RecordEntry, encode_line, readable_text
 
 PAGE_ROWS = 1000
+KEYS_AT_ONCE = 500
+_SET = (
+    "INSERT INTO records(key, kind, signed, readable, segment, offset_bytes, length_bytes)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO UPDATE SET kind = excluded.kind, signed = excluded.signed,"
+    " readable = excluded.readable, segment = excluded.segment, offset_bytes = excluded.offset_bytes,"
+    " length_bytes = excluded.length_bytes"
+)
 
 
 def put(batch: Batch, entries: Sequence[RecordEntry]) -> None:
     """Add or replace records, in order."""
+    for at in range(0, len(entries), KEYS_AT_ONCE):
+        _put_some(batch, entries[at : at + KEYS_AT_ONCE])
+
+
+def _put_some(batch: Batch, entries: Sequence[RecordEntry]) -> None:
+    marks = ", ".join("?" * len(entries))
+    rows = batch.db.execute(
+        f"SELECT key, segment, length_bytes FROM records WHERE key IN ({marks})", tuple(entry.key for entry in entries)
+    )
+    former: dict[bytes, tuple[int, int]] = {key: (number, length) for key, number, length in rows}
+    placed = []
     for entry in entries:
-        _put_line(batch, Line(entry.kind, entry.key, entry.raw, readable_text(entry.readable)))
+        readable = readable_text(entry.readable)
+        line = encode_line(Line(entry.kind, entry.key, entry.raw, readable))
+        number, offset_bytes = batch.tail.append(line)
+        if entry.key in former:
+            count_dead(batch.db, *former[entry.key])
+        former[entry.key] = (number, len(line))
+        placed.append((entry.key, entry.kind, entry.raw, readable, number, offset_bytes, len(line)))
+    batch.db.executemany(_SET, placed)
 
 
 def forget(batch: Batch, keys: Iterable[bytes]) -> None:
@@ -39,13 +64,7 @@ def set_line(db: apsw.Connection, line: Line, number: int, offset_bytes: int, le
     former = db.execute("SELECT segment, length_bytes FROM records WHERE key = ?", (line.key,)).fetchone()
     if former is not None:
         count_dead(db, *former)
-    db.execute(
-        "INSERT INTO records(key, kind, signed, readable, segment, offset_bytes, length_bytes)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO UPDATE SET kind = excluded.kind, signed = excluded.signed,"
-        " readable = excluded.readable, segment = excluded.segment, offset_bytes = excluded.offset_bytes,"
-        " length_bytes = excluded.length_bytes",
-        (line.key, line.kind, line.raw, line.readable, number, offset_bytes, length_bytes),
-    )
+    db.execute(_SET, (line.key, line.kind, line.raw, line.readable, number, offset_bytes, length_bytes))
 
 
 def count_dead(db: apsw.Connection, number: int, length_bytes: int) -> None:
@@ -66,3 +85,13 @@ def load(readers: Readers) -> Iterator[RecordEntry]:
         last = rows[-1][0]
         for _, key, kind, signed, readable in rows:
             yield RecordEntry(key=key, kind=kind, raw=signed, readable=json.loads(readable))
+
+
+def signed_pages(readers: Readers) -> Iterator[list[bytes]]:
+    """Yield the signed bytes of the current set, some at a time, in the same order as `load`."""
+    last = 0
+    while rows := readers.rows(
+        "SELECT id, signed FROM records WHERE id > ? AND signed IS NOT NULL ORDER BY id LIMIT ?", (last, PAGE_ROWS)
+    ):
+        last = rows[-1][0]
+        yield [signed for _, signed in rows]

@@ -30,6 +30,7 @@ from store.record_lines import RecordEntry
 from store.records import forget as forget_records
 from store.records import load as load_records
 from store.records import put as put_records
+from store.records import signed_pages
 from store.scrub import ScrubResult
 from store.workspace import emptied_workspace
 
@@ -319,10 +320,13 @@ class Store:
         """Yield the current set."""
         return load_records(self._readers)
 
-    def forget_records(self, keys: Iterable[bytes]) -> None:
+    def signed_pages(self) -> Iterator[list[bytes]]:
+        """Yield the signed bytes of the current set, some at a time."""
+        return signed_pages(self._readers)
+
+    def forget_records(self, keys: Sequence[bytes]) -> None:
         """Take records away by key."""
-        wanted = list(keys)
-        self._writer.run(lambda batch: forget_records(batch, wanted))
+        self._writer.run(lambda batch: forget_records(batch, keys))
 
     # Facts
 
