@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from protocol.records import Record, Signed
@@ -70,6 +71,12 @@ class Merged:
         return self.status is Status.COUNTS
 
 
+@lru_cache(maxsize=64)
+def outcome(status: Status, reason: str) -> Merged:
+    """What became of a record merged with others; what changed is said of all of them together."""
+    return Merged(status=status, reason=reason)
+
+
 class Wanted(NamedTuple):
     """How many copies of a root its live pins want.
 
@@ -84,16 +91,27 @@ class Wanted(NamedTuple):
 
 
 class Journal:
-    """Collects what one call changes."""
+    """Collects what one call changes; of each storage key only what became of it last."""
 
-    __slots__ = ("charter", "flows", "forgotten", "roles", "roots", "stored")
+    __slots__ = ("_forgotten", "_stored", "charter", "flows", "roles", "roots")
 
     def __init__(self) -> None:
         self.roots: set[bytes] = set()
         self.flows: set[str] = set()
         self.roles = self.charter = False
-        self.stored: list[Signed[Record]] = []
-        self.forgotten: list[bytes] = []
+        self._stored: dict[bytes, Signed[Record]] = {}
+        self._forgotten: set[bytes] = set()
+
+    def store(self, signed: Signed[Record]) -> None:
+        """This record must be written."""
+        key = signed.storage_key
+        self._stored[key] = signed
+        self._forgotten.discard(key)
+
+    def forget(self, key: bytes) -> None:
+        """Nothing needs what is stored under this key."""
+        self._stored.pop(key, None)
+        self._forgotten.add(key)
 
     def close(self) -> Changes:
         return Changes(
@@ -101,6 +119,6 @@ class Journal:
             flows=frozenset(self.flows),
             roles=self.roles,
             charter=self.charter,
-            stored=tuple(self.stored),
-            forgotten=tuple(self.forgotten),
+            stored=tuple(self._stored.values()),
+            forgotten=tuple(self._forgotten),
         )

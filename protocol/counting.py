@@ -103,6 +103,8 @@ class Counting:
 
     def choose(self, kept: tuple[Signed[Record], ...]) -> Signed[Record] | None:
         """Return the record that counts of those kept of one key."""
+        if len(kept) == 1:
+            return kept[0] if self.stands(kept[0]) else None
         return max((signed for signed in kept if self.stands(signed)), key=attrgetter("rank"), default=None)
 
     def stands(self, signed: Signed[Record]) -> bool:

@@ -129,12 +129,12 @@ class Fields:
 
     def texts(self, name: str, max_bytes: int, max_count: int) -> tuple[str, ...]:
         found = self.list_of(name, str, max_count)
-        return tuple(self._checked_text(name, entry, max_bytes, False) for entry in found)
+        return tuple([self._checked_text(name, entry, max_bytes, False) for entry in found])
 
     def addrs(self, name: str, max_count: int) -> tuple[str, ...]:
         """Return multiaddr texts; whoever dials them parses them."""
         found = self.texts(name, ADDR_BYTES, max_count)
-        if any(not addr.startswith("/") for addr in found):
+        if found and any(not addr.startswith("/") for addr in found):
             raise self.refuse(name, "has an entry that is no multiaddr")
         return found
 

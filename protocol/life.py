@@ -27,3 +27,8 @@ def ends_ms(record: Record, trash_days: int) -> int | None:
 def leaves_ms(ends_ms: int) -> int:
     """Return when the tombstone of that instant leaves state and digest."""
     return (ends_ms // MS_PER_DAY + TOMBSTONE_DAYS) * MS_PER_DAY
+
+
+def is_deleted(record: Record) -> bool:
+    """Tell whether a record is the deletion of what it is about."""
+    return isinstance(record, Pin | Flow) and record.deleted

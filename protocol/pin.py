@@ -1,6 +1,7 @@
 """The pin record: one flow wants one root, under a name, with everything a person would ask about it."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -21,6 +22,8 @@ from protocol.limits import (
 from protocol.stamp import ZERO, Stamp
 
 CONTENTS: Final = ("image", "dag")
+_UNSAFE_PARTS: Final = frozenset({"", ".", ".."})
+_PHASH: Final = re.compile(r"[0-9a-f]{16}")
 
 
 def pin_id(flow: str, root: bytes, name: str | None = None, origin: str | None = None) -> bytes:
@@ -30,7 +33,7 @@ def pin_id(flow: str, root: bytes, name: str | None = None, origin: str | None =
 
 def safe_name(name: str) -> bool:
     """Tell whether a name may become a path below a folder: relative, no empty, `.` or `..` part, no NUL."""
-    return "\0" not in name and all(part not in ("", ".", "..") for part in name.split("/"))
+    return "\0" not in name and _UNSAFE_PARTS.isdisjoint(name.split("/"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,6 @@ class Pin:
 
 def _phash(fields: Fields) -> str | None:
     found = fields.text_or_none("phash", 16)
-    if found is not None and (len(found) != 16 or not set(found) <= set("0123456789abcdef")):
+    if found is not None and not _PHASH.fullmatch(found):
         raise fields.refuse("phash", "is not 16 hexadecimal digits")
     return found

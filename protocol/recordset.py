@@ -11,16 +11,17 @@ expiry by not calling it.
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import replace
 from operator import attrgetter
 from typing import Final, cast
 
-from protocol.changes import Changes, Journal, Merged, Status, Wanted
+from protocol.changes import Changes, Journal, Merged, Status, Wanted, outcome
 from protocol.charter import Charter
 from protocol.charter_chain import CHARTERS_PER_AUTHOR, CharterChain
 from protocol.counting import Counting
 from protocol.fields import Replicas
 from protocol.identity import PeerId
-from protocol.life import ends_ms, leaves_ms
+from protocol.life import ends_ms, is_deleted, leaves_ms
 from protocol.limits import AHEAD_MS, HELD_BACK_PER_AUTHOR
 from protocol.ordered import OrderedSet
 from protocol.pin_index import PinIndex, SignedPin
@@ -40,6 +41,9 @@ class RecordSet:
 
     Args:
         swarm: hash of the first charter, 32 bytes (`charter.swarm_hash` of the id).
+
+    Attributes:
+        tally: what counts, in the order in which sync compares it; read only.
     """
 
     def __init__(self, swarm: bytes) -> None:
@@ -49,7 +53,7 @@ class RecordSet:
         self._by_author: dict[PeerId, set[bytes]] = {}
         self._pins = PinIndex()
         self._flows: dict[str, Signed[Flow]] = {}
-        self._tally: OrderedSet[Signed[Record]] = OrderedSet(attrgetter("place"), attrgetter("digest"))
+        self.tally: OrderedSet[Signed[Record]] = OrderedSet(attrgetter("place"), attrgetter("digest"))
         self._time_ms = 0
         self._ends: list[tuple[int, bytes, bytes]] = []
         self._held: list[tuple[int, bytes, Signed[Record]]] = []
@@ -64,11 +68,17 @@ class RecordSet:
             signed: anybody's.
             now_ms: wall-clock milliseconds; only used to hold back what is stamped too far ahead.
         """
-        if signed.stamp.ms > now_ms + AHEAD_MS:
-            return self._hold_back(signed)
+        [merged], changes = self.merge_all([signed], now_ms)
+        return replace(merged, changes=changes)
+
+    def merge_all(self, records: Iterable[Signed[Record]], now_ms: int) -> tuple[list[Merged], Changes]:
+        """Take in many at once, in order: what became of each, and what all of them together changed."""
         journal = Journal()
-        status, reason = self._take(signed, journal)
-        return Merged(status=status, reason=reason, changes=journal.close())
+        outcomes = [
+            self._hold_back(signed) if signed.stamp.ms > now_ms + AHEAD_MS else outcome(*self._take(signed, journal))
+            for signed in records
+        ]
+        return outcomes, journal.close()
 
     def due(self, now_ms: int) -> Changes:
         """Let time act: end pins, drop old tombstones, merge what was held back.
@@ -112,9 +122,10 @@ class RecordSet:
             elif self._slots.setdefault(signed.key, Slot()).put(signed) is not None:
                 self._by_author.setdefault(signed.author, set()).add(signed.key)
                 news.add(signed.key)
-        self._judge(news, Journal())
+        journal = Journal()
+        self._judge(news, journal)
         for signed in others:
-            self.merge(signed, signed.stamp.ms)
+            self._take(signed, journal)
 
     def _hold_back(self, signed: Signed[Record]) -> Merged:
         if not self._counting.known_author(signed.author):
@@ -143,8 +154,9 @@ class RecordSet:
             return Status.STALE, "its author has written a later one"
         self._slots[signed.key] = slot
         self._by_author.setdefault(signed.author, set()).add(signed.key)
-        journal.stored.append(signed)
-        journal.forgotten.extend(old.storage_key for old in displaced if old.storage_key != signed.storage_key)
+        for old in displaced:
+            journal.forget(old.storage_key)
+        journal.store(signed)
         if self._counting.concerns(signed):
             self._judge({signed.key}, journal)
         self._recount(signed.key, slot, journal)
@@ -194,10 +206,10 @@ class RecordSet:
             self._count(chosen, journal)
 
     def _count(self, signed: Signed[Record], journal: Journal) -> None:
-        self._tally.add(signed)
+        self.tally.add(signed)
         ends = ends_ms(signed.record, self._counting.trash_days)
         if ends is not None:
-            at_ms = leaves_ms(ends) if ends <= self._time_ms or _deleted(signed.record) else ends
+            at_ms = leaves_ms(ends) if ends <= self._time_ms or is_deleted(signed.record) else ends
             heapq.heappush(self._ends, (at_ms, signed.key, signed.digest))
         if isinstance(signed.record, Flow):
             self._set_flow(signed.record.name, None if signed.record.deleted else cast("Signed[Flow]", signed), journal)
@@ -207,7 +219,7 @@ class RecordSet:
             journal.roots.add(signed.record.root)
 
     def _uncount(self, signed: Signed[Record], journal: Journal) -> None:
-        self._tally.discard(signed)
+        self.tally.discard(signed)
         if isinstance(signed.record, Flow):
             self._set_flow(signed.record.name, None, journal)
         elif isinstance(signed.record, Pin):
@@ -232,7 +244,7 @@ class RecordSet:
             self._uncount(signed, journal)
             slot.counting = None
             for gone in slot.drop_up_to(signed):
-                journal.forgotten.append(gone.storage_key)
+                journal.forget(gone.storage_key)
                 self._by_author[gone.author].discard(key)
             for kept in slot.kept:
                 self._by_author[kept.author].add(key)
@@ -371,14 +383,9 @@ class RecordSet:
         return tuple(s.counting for s in slots if s.counting is not None and s.counting.author == author)
 
     @property
-    def tally(self) -> OrderedSet[Signed[Record]]:
-        """What counts, in the order in which sync compares it."""
-        return self._tally
-
-    @property
     def digest(self) -> bytes:
         """32 bytes, equal on peers whose counting records are equal."""
-        return self._tally.digest
+        return self.tally.digest
 
     def governing(self) -> Iterator[Signed[Record]]:
         """Iterate over the records kept that say who may do what; it costs as many steps as there are of them."""
@@ -389,8 +396,4 @@ class RecordSet:
         return (kept for slot in self._slots.values() for kept in slot.kept)
 
     def __len__(self) -> int:
-        return len(self._tally)
-
-
-def _deleted(record: Record) -> bool:
-    return isinstance(record, Pin | Flow) and record.deleted
+        return len(self.tally)

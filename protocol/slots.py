@@ -22,6 +22,9 @@ class Slot:
         Returns:
             The records that it displaced, or None if it was not kept.
         """
+        if not self.kept:
+            self.kept = (signed,)
+            return ()
         displaced = []
         for other in self.kept:
             if other.author != signed.author:

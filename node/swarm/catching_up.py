@@ -1,6 +1,7 @@
 """Catch up over `/pinakothek/sync/1`: with a member's records, and with the holdings of whoever we lag behind."""
 
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -35,6 +36,10 @@ SYNC_TIMEOUT_S = 600.0
 SET_TIMEOUT_S = 120.0
 """All of one sync, or of one set: a source that trickles must not keep this peer from better ones."""
 SETS_AT_ONCE = 4
+MANY_RECORDS = 2000
+MANY_S = 60.0
+"""While a sync brings more than so many, for so long at most, plans would be made over and over for nothing: they cost
+a third of what reading the records does."""
 OFFENCES = frozenset({Reason.MALFORMED, Reason.BAD_SIGNATURE, Reason.TOO_LARGE})
 SET_OFFENCES = frozenset({Reason.MALFORMED, Reason.BAD_SIGNATURE})
 """A set too large to be true is its owner's affair, and may be true for who knows more records."""
@@ -71,6 +76,8 @@ class CatchingUp:
         self._backoff = Backoff()
         self._sets = trio.CapacityLimiter(SETS_AT_ONCE)
         self._under_way: set[PeerId] = set()
+        self._coming = 0  # records that the sync under way has brought
+        self._coming_since_s = -math.inf
         self.synced_with: set[str] = set()
         self.trigger = SyncTrigger(after_s=SYNC_AFTER_S, every_s=SYNC_EVERY_S)
         self.synced = trio.Event()
@@ -91,6 +98,10 @@ class CatchingUp:
         return answer
 
     # records
+
+    def brings_many(self) -> bool:
+        """Whether a sync is under way that brings records by the thousand, as it does to a newcomer."""
+        return self._coming > MANY_RECORDS and trio.current_time() < self._coming_since_s + MANY_S
 
     async def _sync_records(self) -> None:
         while True:
@@ -119,17 +130,19 @@ class CatchingUp:
         log.info("synced with %s: %d records", peer, taken)
 
     async def _catch_up_with(self, peer: str) -> int:
-        taken = 0
+        self._coming, self._coming_since_s = 0, trio.current_time()
 
         async def take(step: Step) -> None:
-            nonlocal taken
-            if step.records and await self._records.accept(step.records):
+            if step.records and await self._records.accept(step.records, relay=False):
                 raise Refused(Reason.BAD_SIGNATURE, "records that are malformed or forged")
-            taken += len(step.records)
+            self._coming += len(step.records)
 
         asker = SyncAsker(self._records.counting.tally)
-        await carry_out(asker, partial(self._call, peer), take, at_once=CALLS_AT_ONCE)
-        return taken
+        try:
+            await carry_out(asker, partial(self._call, peer), take, at_once=CALLS_AT_ONCE)
+            return self._coming
+        finally:
+            self._coming = 0
 
     # holdings
 

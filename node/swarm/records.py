@@ -8,7 +8,7 @@ once the disk takes them, and after a crash before that, sync brings them again.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -16,12 +16,12 @@ from typing import TypeVar
 import trio
 
 from node.events import wall_ms
+from node.swarm.checking import parse_all, parse_pages
 from node.swarm.refusals import FORK, Refusals
 from node.swarm.storing import entry_of
 from protocol.author import Author, R
 from protocol.changes import Changes, Merged, Status
-from protocol.errors import Reason, Refused
-from protocol.records import Record, Signed, parse_record
+from protocol.records import Record, Signed
 from protocol.recordset import RecordSet
 from store.errors import StoreError
 from store.store import RecordEntry, Store
@@ -81,15 +81,17 @@ class SharedRecords:
         return None
 
     async def load(self) -> None:
-        """Take in what the store has; its signatures were checked before they were written.
+        """Take in what the store has. What a disk has spoilt is left out, and comes again by sync.
 
         Nothing of it is held back and nothing ends by it: at a start nobody has said yet whether our clock is right.
         """
-        entries = await trio.to_thread.run_sync(lambda: list(self._store.load_records()))
-        kept = [signed for entry in entries if (signed := parse_record(entry.raw)) is not None]
+        kept: list[Signed[Record]] = []
+        spoilt = await parse_pages(self._store.signed_pages(), kept.extend)
+        if spoilt:
+            log.error("%d records in the catalogue are damaged and left out", len(spoilt))
         self.counting.restore(kept)
-        for signed in kept:
-            self.author.clock.saw(signed.stamp)
+        if kept:
+            self.author.clock.saw(max(signed.stamp for signed in kept))
         self._forked = self.counting.forked
         self._on_change(self.counting.ripen(0))
 
@@ -102,13 +104,14 @@ class SharedRecords:
         """Take in others' records: check, merge, store, then act on them and pass on what is new.
 
         Args:
-            relay: False for what came by gossip, which carries it on by itself.
+            relay: False for what came by gossip, which carries it on by itself, or by sync, which is everyone's own
+                affair: a newcomer that passed on all it gets would send every member all there is.
 
         Returns:
             How many of them were malformed, forged or refused.
         """
         parsed, bad = (
-            _parse_all(raws) if len(raws) <= INLINE_RECORDS else await trio.to_thread.run_sync(_parse_all, list(raws))
+            parse_all(raws) if len(raws) <= INLINE_RECORDS else await trio.to_thread.run_sync(parse_all, list(raws))
         )
         for reason in bad:
             self.refusals.count_reason(reason)
@@ -164,25 +167,22 @@ class SharedRecords:
         Raises:
             StoreError: it still does.
         """
-        await self._settle([self.counting.due(wall_ms())])
+        await self._settle(self.counting.due(wall_ms()))
         if self._owed:
             await self._make_up()
 
     async def ripen(self) -> None:
         """`due` for a peer whose clock is wrong: only what was held back is taken, by the others' time."""
-        await self._settle([self.counting.ripen(self._swarm_ms())])
+        await self._settle(self.counting.ripen(self._swarm_ms()))
 
-    async def _merge(self, signed: Iterable[Signed[Record]], *, stored: bool = False, relay: bool = True) -> None:
-        now_ms = self._swarm_ms()
-        outcomes = [(one, self.counting.merge(one, now_ms)) for one in signed]
-        for one, merged in outcomes:
-            self._saw(merged, one)
-            if not stored:
+    async def _merge(self, signed: Sequence[Signed[Record]], *, stored: bool = False, relay: bool = True) -> None:
+        outcomes, changes = self._take(signed, self._swarm_ms())
+        if not stored:
+            for merged in outcomes:
                 self.refusals.count_merge(merged)
         self._look_for_fork()
-        changes = [merged.changes for _, merged in outcomes]
-        await self._settle([replace(change, stored=()) for change in changes] if stored else changes)
-        news = [one for one, merged in outcomes if merged.relay or stored]
+        await self._settle(replace(changes, stored=()) if stored else changes)
+        news = [one for one, merged in zip(signed, outcomes, strict=True) if merged.relay or stored]
         if news and relay:
             self._on_news(news)
 
@@ -192,21 +192,26 @@ class SharedRecords:
             log.warning("the charter is forked")
         self._forked = self.counting.forked
 
-    def _saw(self, merged: Merged, signed: Signed[Record]) -> None:
-        if merged.status in (Status.COUNTS, Status.KEPT):
-            self.author.clock.saw(signed.stamp)
+    def _take(self, signed: Sequence[Signed[Record]], now_ms: int) -> tuple[list[Merged], Changes]:
+        """Merge, and never stamp anything earlier than what was taken in."""
+        outcomes, changes = self.counting.merge_all(signed, now_ms)
+        new = [
+            one.stamp
+            for one, merged in zip(signed, outcomes, strict=True)
+            if merged.status in (Status.COUNTS, Status.KEPT)
+        ]
+        if new:
+            self.author.clock.saw(max(new))
+        return outcomes, changes
 
-    async def _settle(self, changes: Sequence[Changes]) -> None:
+    async def _settle(self, changes: Changes) -> None:
         """Store what the changes ask for, then tell of them; shielded, because memory has them already."""
-        stored = [signed for change in changes for signed in change.stored]
-        forgotten = [key for change in changes for key in change.forgotten]
-        if stored or forgotten:
+        if changes.stored or changes.forgotten:
             with trio.CancelScope(shield=True):
                 async with self._disk:
-                    await self._store_or_owe(stored, forgotten)
-        for change in changes:
-            if change.roots or change.flows or change.roles or change.charter:
-                self._on_change(change)
+                    await self._store_or_owe(changes.stored, changes.forgotten)
+        if changes.roots or changes.flows or changes.roles or changes.charter:
+            self._on_change(changes)
 
     async def _store_or_owe(self, stored: Sequence[Signed[Record]], forgotten: Sequence[bytes]) -> None:
         try:
@@ -236,18 +241,3 @@ class SharedRecords:
             self._store.append_records([entry_of(signed) for signed in stored])
         if forgotten:
             self._store.forget_records(forgotten)
-
-
-def _parse_all(raws: Sequence[bytes]) -> tuple[list[Signed[Record]], list[Reason]]:
-    parsed: list[Signed[Record]] = []
-    bad: list[Reason] = []
-    for raw in raws:
-        try:
-            signed = parse_record(raw)
-        except Refused as error:
-            bad.append(error.reason)
-            log.info("a record was refused: %s", error)
-            continue
-        if signed is not None:
-            parsed.append(signed)
-    return parsed, bad

@@ -159,7 +159,7 @@ async def test_a_set_too_large_to_be_true_is_not_taken_and_not_asked_for_all_the
         statement = sign_beat(beat_of(hostile.key, holdings=huge), hostile.key)
         await hostile.gossip.publish(beat_topic(founded.swarm_id), statement)
         await eventually(lambda: asked >= 2)
-        assert asked == 2  # once a try, and the next try waits
+        assert asked <= 4  # once a try, and the next try waits ever longer
         assert not peer.knowledge.book.holders(ROOT, "ipfs")
 
 
