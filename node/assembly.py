@@ -166,7 +166,7 @@ async def assemble(
     about.repair_now_ms = lambda: storm.repair_now_ms(wall_ms())
     throttle = Throttle(lambda: storm.bytes_per_s(config.repair_bytes_per_s))
     releasing, executor = _acting(store, knowledge, rpc, bitswap, sources, about, recovering, throttle, hooks)
-    controller = Controller(beliefs, executor)
+    controller = Controller(beliefs, executor, wait=catching_up.brings_many)
     draining = Draining(
         knowledge, beliefs, orders, knowledge.events, blocked=lambda: daemon.blocked(),
         busy=lambda: intake.running > 0 or releasing.is_bound, farewell=lambda: until_known(rpc, contacts.linked()),

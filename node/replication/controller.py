@@ -6,7 +6,7 @@ on a timer but a failed try that is due, and moves that had to wait.
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -38,10 +38,15 @@ INLINE_ROOTS = 2000
 
 
 class Controller:
-    """Plans and has the plan carried out."""
+    """Plans and has the plan carried out.
 
-    def __init__(self, beliefs: Beliefs, executor: Executor) -> None:
+    Args:
+        wait: whether so much is arriving that it is better planned together, in a moment.
+    """
+
+    def __init__(self, beliefs: Beliefs, executor: Executor, *, wait: Callable[[], bool] = lambda: False) -> None:
         self.beliefs = beliefs
+        self._wait = wait
         self._executor = executor
         self._assessor = Planner()
         self._survey = Survey()
@@ -92,6 +97,9 @@ class Controller:
         while True:
             await self._until_due()
             await trio.sleep(LINGER_S)
+            if self._wait():
+                await trio.sleep(SPACING_S)
+                continue
             self._news = trio.Event()
             started_s = trio.current_time()
             await self._plan()

@@ -7,6 +7,7 @@ from scripts.bench_sections.figures import Figure
 from scripts.bench_sections.gateway import gateway
 from scripts.bench_sections.idle import idle
 from scripts.bench_sections.intake import intake
+from scripts.bench_sections.join import join
 from scripts.bench_sections.latency import latency
 from scripts.bench_sections.planner import planner
 from scripts.bench_sections.status import status
@@ -21,4 +22,5 @@ SECTIONS: dict[str, Callable[[], list[Figure]]] = {
     "latency": latency,
     "planner": planner,
     "status": status,
+    "join": join,
 }
