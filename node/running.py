@@ -148,7 +148,9 @@ class Daemon:
         )
 
     async def finish(self) -> None:
-        """Before the stop: keep what the next start should know."""
+        """Before the stop: give back what others have promised, keep what the next start should know."""
+        with trio.move_on_after(2):
+            await self.parts.executor.stop()
         with trio.move_on_after(2):
             try:
                 await self._save_what_was_heard()

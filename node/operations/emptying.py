@@ -17,6 +17,7 @@ from node.standing_orders import DrainTo
 from store.cid import cid_text, parse_cid
 
 LOOK_S = 0.2
+PROMISED = "others let copies go because of those here: it leaves when that promise ends, within an hour"
 READY_TIMEOUT_S = 30.0
 """Right after a start the other keepers are not heard yet: who can hold what is known once planning begins."""
 
@@ -33,6 +34,7 @@ class Emptying:
         parts = self._parts
         progress = parts.draining.progress()
         speed = progress.bytes_per_s
+        is_promised = not progress.roots_left and parts.releasing.is_bound
         to = parts.orders.drain_to
         if to is None:
             state = "left" if parts.draining.has_left else parts.about.state
@@ -45,7 +47,7 @@ class Emptying:
             bytes_left=progress.bytes_left,
             bytes_per_s=None if speed is None else round(speed, 1),
             eta_s=None if not speed or progress.shortage else round(progress.bytes_left / speed, 1),
-            waiting=None if progress.shortage is None else _told(progress.shortage),
+            waiting=_told(progress.shortage) if progress.shortage else PROMISED if is_promised else None,
         )
 
     async def start_drain(self, *, to_min: bool) -> DrainRow:

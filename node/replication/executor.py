@@ -78,12 +78,24 @@ class Executor:
         self._on_retry = on_retry
         self._on_refusal = on_refusal
         self._nursery: trio.Nursery | None = None
+        self._is_stopping = False
+        self._ended = trio.Event()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Be ready to act, until cancelled."""
-        async with trio.open_nursery() as self._nursery:
-            task_status.started()
-            await trio.sleep_forever()
+        """Be ready to act, until cancelled or stopped."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """End what is under way while there is a network: whoever was asked for a lease gets it back, not bound for an hour."""
+        self._is_stopping = True
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+            await self._ended.wait()
 
     def follow(self, plan: Plan, planned: AbstractSet[RootKey]) -> None:
         """Take over a plan of the roots `planned`: what is new waits for a slot, what is no longer wanted ends."""
@@ -122,6 +134,8 @@ class Executor:
     def _start_what_may(self) -> None:
         """Fill the free slots, most urgent first."""
         assert self._nursery is not None
+        if self._is_stopping:
+            return
         work = self.work
         while len(work.fetching) < FETCHES_AT_ONCE and (fetch := work.fetches.pop()) is not None:
             key, action = fetch

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import libipld
 import pytest
 import trio
+import trio.testing
 
 from node.events import Events
 from node.replication import executor as module
 from node.replication.executor import Executor
-from node.replication.planner import Fetch, Plan, Urgency
+from node.replication.planner import Fetch, Plan, Release, Urgency
 from node.replication.throttle import Throttle
 from node.replication.view import RootKey
 from node.replication.work import Work
@@ -170,3 +171,34 @@ async def test_what_has_no_room_is_a_refusal_and_what_is_here_already_needs_none
         r.executor.work.forget_failures()
         r.plan(fetch(root, "half"))
         await until(lambda: r.held == [root])
+
+
+async def test_a_stop_ends_what_is_under_way_and_nothing_begins_after_it(tmp_path: Path) -> None:
+    root, blocks = dag("root")
+    other, _ = dag("other")
+    async with rig(tmp_path / "me") as r:
+        gave_back: list[bytes] = []
+
+        class Releasing:
+            async def release(self, release: Release) -> str | None:
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    with trio.CancelScope(shield=True):
+                        await trio.lowlevel.checkpoint()
+                        gave_back.append(release.root)
+                return None
+
+        r.executor._releasing = Releasing()  # type: ignore[assignment]
+        await r.silent_peer({root: blocks[root]})
+        release = Release(root=other, kind="ipfs", ask=("a",), max=1, reason="")
+        r.executor.follow(
+            Plan(actions=(fetch(root, "silent"), release)), {RootKey(root, "ipfs"), RootKey(other, "ipfs")}
+        )
+        await until(lambda: r.executor.work.fetching and r.executor.work.releasing)
+        await r.executor.stop()
+        assert gave_back == [other]
+        assert not r.executor.work.fetching
+        r.plan(fetch(root, "silent"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert not r.executor.work.fetching
