@@ -19,4 +19,4 @@ def test_hostile_messages_cost_their_sender_the_connection_and_nobody_else_anyth
     assert seen.account.survived.total() == 0
     assert min(seen.account.cut[name] for name in seen.account.sent if seen.account.cut[name]) > 0
     assert seen.rss_peak_bytes < seen.rss_start_bytes + GROWTH_BYTES
-    assert len(seen.added) > 1
+    assert seen.added

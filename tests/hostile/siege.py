@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import trio
@@ -22,7 +23,6 @@ HONEST_S = 60.0
 GROWTH_BYTES = 150 << 20
 """More memory than at the start that a daemon may come to use."""
 PAUSE_S = 0.5
-PICTURES = 200
 MEMBERS = 6
 
 
@@ -56,16 +56,16 @@ def besiege(home: Path, *, seed: int, messages: int) -> Siege:
     with swarm(home / "swarm", ("attacked", "other")) as [attacked, other]:
         attacked.call("flow", "set", "default", "--replicas", "2:2")
         invite = parse_invite(attacked.one("invite", "--uses", "100")["invite"])
-        pictures = make_pictures(PICTURES, home / "in", seed=seed % 1000, width_px=120, height_px=90)
         campaign = Campaign(port_of(attacked.addrs), invite, seed=seed, messages=messages, members=MEMBERS)
         seen = Siege(campaign.account, 0.0, rss_start_bytes=rss_bytes(attacked))
         began_s = time.monotonic()
-        with Honest((attacked, other), pictures, seen):
+        with Honest((attacked, other), home / "in", seen) as honest:
             trio.run(campaign.run)
         seen.seconds = time.monotonic() - began_s
         print(seen)
         wait_until_settled((attacked, other), images=len(set(seen.added)))
-        assert read_back(other, seen.added[0], home) == pictures[0].read_bytes()
+        for root in (seen.added[0], seen.added[-1]):
+            assert read_back(other, root, home) == honest.original_of(root)
         for peer in (attacked, other):
             assert_doctor_is_content(peer)
             assert peer.stop() == 0
@@ -84,9 +84,9 @@ def rss_bytes(peer: Peer) -> int:
 class Honest:
     """Two peers' users, for the length of a block: one adds and waits for both copies, one looks around."""
 
-    def __init__(self, peers: Sequence[Peer], pictures: Sequence[Path], seen: Siege) -> None:
+    def __init__(self, peers: Sequence[Peer], folder: Path, seen: Siege) -> None:
         self._peers = peers
-        self._pictures = pictures
+        self._folder = folder
         self._seen = seen
         self._over = threading.Event()
         self._failed: list[BaseException] = []
@@ -120,10 +120,19 @@ class Honest:
         self._seen.answers_s.append(took_s)
         return answer
 
+    def original_of(self, root: str) -> bytes:
+        """The bytes that were added as this root."""
+        return self._picture(self._seen.added.index(root)).read_bytes()
+
+    def _picture(self, turn: int) -> Path:
+        folder = self._folder / str(turn)
+        return make_pictures(1, folder, seed=turn, width_px=120, height_px=90)[0]
+
     def _add(self) -> None:
-        for turn, picture in enumerate(self._pictures):
+        for turn in count():
             if self._over.is_set() and self._seen.added:
                 return
+            picture = self._picture(turn)
             options = {"wait": 2, "timeout_s": HONEST_S}
             row = self._timed(self._peers[turn % 2], "POST", "/v1/add", {"path": str(picture), "options": options})
             assert row["copies"] == 2, row
