@@ -21,7 +21,7 @@ from node.version import VERSION
 from protocol.errors import Refused
 from protocol.founding import found_swarm
 from protocol.identity import KeyPair
-from protocol.invite import parse_invite
+from protocol.invite import Invite, parse_invite
 from protocol.records import Record, Signed
 from store.store import Store
 
@@ -54,7 +54,11 @@ def initialise(options: InitOptions) -> dict[str, Any]:
     """
     folder = options.data_dir
     if (folder / IDENTITY).exists():
-        raise Failed(f"{folder}: a peer is here already", hint="choose another --data-dir")
+        if options.join is None:
+            raise Failed(f"{folder}: a peer is here already", hint="choose another --data-dir")
+        from node.rejoining import rejoin  # it builds on this module
+
+        return rejoin(folder, _read_invite(options.join))
     name = options.name or socket.gethostname().partition(".")[0] or "peer"
     key = new_key()
     made = {
@@ -78,12 +82,16 @@ def _found(options: InitOptions, key: KeyPair, name: str) -> str:
     return recovery.seed.hex()
 
 
-def _join(options: InitOptions, key: KeyPair, name: str) -> None:
-    assert options.join is not None
+def _read_invite(line: str) -> Invite:
     try:
-        invite = parse_invite(options.join)
+        return parse_invite(line)
     except Refused as error:
         raise Usage(f"the invite is damaged: {error.detail}", hint="copy the whole line") from error
+
+
+def _join(options: InitOptions, key: KeyPair, name: str) -> None:
+    assert options.join is not None
+    invite = _read_invite(options.join)
     from node.joining import redeem  # libp2p takes most of a second to import; a founder does not need it
 
     welcome = redeem(invite, key)

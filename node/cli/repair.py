@@ -48,7 +48,8 @@ def screen(row: dict[str, Any]) -> list[str]:
     if row["retried"]:
         lines.append(f"{plural(row['retried'], 'image')} tried again at once")
     if row["fetches"]:
-        lines.append(f"{plural(row['fetches'], 'image')} to copy here, {size_text(row['bytes_left'])}")
+        size = f", {size_text(row['bytes_left'])}" if row["bytes_left"] else ""
+        lines.append(f"{plural(row['fetches'], 'image')} to copy here{size}")
     if row["releases"]:
         lines.append(f"{plural(row['releases'], 'surplus copy', 'surplus copies')} here to let go")
     if row["degraded"] and not row["fetches"]:

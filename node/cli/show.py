@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from node.cli.ls import pixels
-from node.cli.output import emit, printable, say
+from node.cli.output import emit, printable, say, short_cid
 from node.cli.session import Session
 from node.cli.verb import Verb, json_option, pass_session
 from node.control.client import quote, with_query
@@ -50,7 +50,7 @@ def screen(image: dict[str, Any]) -> list[str]:
         ("copies", copies),
         ("why", image["reason"]),
     ]
-    lines = [click.style(printable(image["name"]), bold=True), ""]
+    lines = [click.style(printable(image["name"] or short_cid(image["root"])), bold=True), ""]
     lines += [f"  {click.style(name.ljust(9), dim=True)} {printable(text)}" for name, text in shown if text]
     lines += _section("held by", [_holder(holder) for holder in image["holders"]] or ["nobody"])
     lines += _section("files", [f"{f['name']:<14} {size_text(f['size_bytes']):>9}  {f['cid']}" for f in image["files"]])

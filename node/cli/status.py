@@ -13,6 +13,8 @@ from node.quantities import duration_text, size_text
 
 BAR_CELLS = 20
 LABEL_CELLS = 11
+ROOMY_REASONS = 3
+"""With more, each has one line: all of it is to fit on 24 lines."""
 
 
 @click.command(cls=Verb)
@@ -66,6 +68,7 @@ def screen(status: dict[str, Any]) -> list[str]:
     colour, sentence = health(status)
     mark = {"green": "●", "yellow": "▲", "red": "✖"}[colour]
     images, store = status["images"], status["store"]
+    room = max(40, shutil.get_terminal_size().columns - LABEL_CELLS)
     lines = [f"{click.style(mark, fg=colour)} {click.style(printable(sentence), bold=True)}"]
     told = 1 if status["alerts"] and not images["lost"] else 0
     lines += [f"  {printable(alert['check'])}: {printable(alert['detail'])}" for alert in status["alerts"][told:]]
@@ -77,7 +80,7 @@ def screen(status: dict[str, Any]) -> list[str]:
         ("peer", f"{status['name']} · " + " · ".join(about)),
         ("", status["peer_id"]),
         ("images", _counts(images, ("at_target", "above_target", "below_target", "below_min", "sought", "lost"))),
-        *(("why" if not i else "", _reason(row)) for i, row in enumerate(status["reasons"])),
+        *(("why", _reason(row)) for row in status["reasons"]),
         ("peers", _counts(status["peers"], ("alive", "suspect", "down", "left"))),
         ("store", f"{in_use}, {size_text(store['free_bytes'])} free"),
         ("work", _counts(status["work"], ("running", "queued", "failed")) or "nothing to do"),
@@ -86,15 +89,18 @@ def screen(status: dict[str, Any]) -> list[str]:
         shown.append(("repair", _repair(status["repair"])))
     if images["trashed"]:
         shown.append(("trash", plural(images["trashed"], "image")))
-    shown += [("address" if not i else "", address) for i, address in enumerate(status["addrs"])]
+    shown += [("address", listening(addr, status["peer_id"], room)) for addr in status["addrs"]]
     if status["gateway"]:
         shown.append(("gateway", status["gateway"]))
     shown.append(("data", _homely(status["data_dir"])))
-    room = max(40, shutil.get_terminal_size().columns - LABEL_CELLS)
-    cells = [
-        (name, shortened(printable(text), room) if name in ("why", "") else printable(text)) for name, text in shown
-    ]
-    return [*lines, "", *(f"  {click.style(name.ljust(8), dim=True)} {text}" for name, text in cells)]
+    most = 2 if len(status["reasons"]) <= ROOMY_REASONS else 1
+    lines.append("")
+    before = ""
+    for name, text in shown:
+        for part in folded(printable(text), room, most) if name == "why" else [printable(text)]:
+            lines.append(f"  {click.style(('' if name == before else name).ljust(8), dim=True)} {part}")
+            before = name
+    return lines
 
 
 def _reason(row: dict[str, Any]) -> str:
@@ -105,15 +111,23 @@ def _reason(row: dict[str, Any]) -> str:
 
 def _repair(repair: dict[str, Any]) -> str:
     """What is to be copied here, and until when."""
-    text = f"{plural(repair['roots'], 'copy', 'copies')} to make here, {size_text(repair['bytes'])}"
+    text = f"{plural(repair['roots'], 'copy', 'copies')} to make here"
+    text += f", {size_text(repair['bytes'])}" if repair["bytes"] else ", of unknown size"
     if repair["bytes_per_s"]:
         text += f" at {size_text(round(repair['bytes_per_s']))}/s"
     return text + (f", done in about {duration_text(max(1, repair['eta_s']))}" if repair["eta_s"] else "")
 
 
-def shortened(text: str, cells: int) -> str:
-    """`text`, its end left out where it would not fit on a line."""
-    return text if len(text) <= cells else text[: cells - 1] + "…"
+def folded(text: str, cells: int, most: int) -> list[str]:
+    """`text` on at most `most` lines of so many cells, its end left out where it would need more."""
+    import textwrap
+
+    return textwrap.wrap(text, cells, max_lines=most, placeholder=" …") or [""]
+
+
+def listening(addr: str, peer_id: str, cells: int) -> str:
+    """An address, without the peer's id where that would not fit on the line; it stands above."""
+    return addr if len(addr) <= cells else addr.removesuffix(f"/p2p/{peer_id}")
 
 
 def bar(share: float) -> str:

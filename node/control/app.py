@@ -48,8 +48,13 @@ def make_app(service: Service, version: str, stop: trio.Event) -> ASGIApp:
         return Response(described, media_type="application/json")
 
     paths = [Route("/v1/openapi.json", openapi, methods=["GET"])]
-    paths += [Route(e.path, _handler(e, service, stop), methods=[e.method], name=e.name) for e in ENDPOINTS]
+    paths += [Route(_routed(e.path), _handler(e, service, stop), methods=[e.method], name=e.name) for e in ENDPOINTS]
     return Guard(Starlette(routes=paths, exception_handlers={HTTPException: _unrouted}))
+
+
+def _routed(path: str) -> str:
+    """As starlette matches it: a name in a flow is a relative path, whose slashes come decoded."""
+    return path.replace("{ref}", "{ref:path}")
 
 
 class Guard:

@@ -37,8 +37,9 @@ def of_parts(parts: Parts) -> Iterable[Metric]:
     yield _total("fetched_bytes", "Bytes fetched to be held here, what is under way included.", work.received_bytes)
     releases = sum(isinstance(action, Release) for action in parts.controller.outlook.actions.values())
     yield GaugeMetricFamily(PREFIX + "surplus_copies", "Copies here that are next to be let go.", releases)
-    no_room = parts.controller.last_plan.no_room
-    yield GaugeMetricFamily(PREFIX + "no_room_roots", "Roots with copies that no store has room for.", len(no_room))
+    plan = parts.controller.last_plan
+    yield GaugeMetricFamily(PREFIX + "no_room_copies", "Copies that no store has room for.", plan.no_room_copies)
+    yield GaugeMetricFamily(PREFIX + "no_room_bytes", "Bytes of them.", plan.no_room_bytes)
     progress = parts.draining.progress()
     draining = parts.orders.drain_to is not None
     left = progress.roots_left if draining else 0

@@ -104,3 +104,6 @@ def test_it_says_why_what_is_done_and_until_when_on_one_screen() -> None:
     whys = [line for line in lines if "2 of 2:3 copies" in line]
     assert len(whys) == 5
     assert all(len(line) <= 80 and line.endswith("…") for line in whys)
+    few = [click.unstyle(line) for line in screen({**busy, "reasons": reasons[:2]})]
+    assert sum(line.endswith("…") for line in few) == 2
+    assert len(few) == len(lines) - 5 + 2 * 2, "two lines each"

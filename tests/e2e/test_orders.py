@@ -9,7 +9,7 @@ from node.demo.peers import Peer, swarm, wait_until
 from tests.e2e.pictures import make_pictures
 from tests.e2e.swarms import counts, wait_until_settled
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 PICTURES = 12
 REPAIR_AFTER_S = 16.0
@@ -125,6 +125,22 @@ def test_a_drained_peer_leaves_once_everything_has_its_copies_elsewhere(peers: l
     assert dan.stop() == 0
 
 
+def test_a_peer_that_left_comes_back_with_a_new_invite_and_what_it_holds(peers: list[Peer]) -> None:
+    ada, bob, cyd, dan = peers
+    line = ada.one("invite")["invite"]
+    again = bob.run("init", "--join", line)
+    assert again.returncode == 1
+    assert "a peer is here already" in again.stderr
+    before = dan.peer_id
+    assert dan.one("init", "--join", line)["peer_id"] == before
+    dan.start()
+    wait_until(lambda: saw(ada, "dan") == ("active", "alive"), timeout_s=30, what="ada sees dan back")
+    everyone_is_settled(peers)
+    assert dan.rows("drain")[-1]["state"] == "left"
+    assert dan.stop() == 0
+    everyone_is_settled((ada, bob, cyd))
+
+
 def test_a_drain_that_cannot_end_is_refused_and_one_to_the_minimum_ends(peers: list[Peer]) -> None:
     ada, bob, cyd, _ = peers
     for words in (("drain",), ("drain", "--dry-run")):
@@ -137,3 +153,16 @@ def test_a_drain_that_cannot_end_is_refused_and_one_to_the_minimum_ends(peers: l
     wait_until(lambda: saw(ada, "cyd")[1] == "left", timeout_s=15, what="ada knows that cyd left")
     now = counts(bob)
     assert (now["below_min"], now["below_target"]) == (0, PICTURES)
+
+
+def test_what_lacks_copies_is_told_with_the_planners_reason(peers: list[Peer]) -> None:
+    ada = peers[0]
+    rows = ada.rows("repair", "--dry-run")
+    assert {(row["state"], row["copies"], row["min"], row["max"]) for row in rows} == {("below_target", 2, 2, 3)}
+    assert len(rows) == PICTURES
+    assert {row["reason"] for row in rows} == {ada.one("show", rows[0]["root"])["reason"]}
+    [reason] = ada.one("status")["reasons"]
+    assert (reason["state"], reason["roots"], reason["why"]) == ("below_target", PICTURES, rows[0]["reason"])
+    assert ada.rows("rebalance", "--dry-run") == []
+    tried = ada.one("repair", "--now")
+    assert (tried["fetches"], tried["degraded"], tried["written_off"]) == (0, 0, [])
