@@ -2,7 +2,7 @@
 
 A look weighs anew only the rows that a change can have touched: those that were written, those held by a peer whose
 state changed, and those that its store may own. Sums are kept by taking the old answers of these rows out and putting
-the new ones in.
+the new ones in. A look may run in a thread of its own while roots are looked up in the answers of the last.
 """
 
 from collections import Counter
@@ -181,9 +181,12 @@ class Desk:
             self._shortlist = shortlist = Shortlist(self.roster.slots, among, self._length)
             self._ranked = np.full((shortlist.length, len(self.board.present)), NOBODY, dtype=np.uint16)
             self._ranked[:, present] = shortlist.rank(self.board.seed[present])
-            self.answers = Answers.empty(self.board.width, len(self.board.present))
+            answers = Answers.empty(self.board.width, len(self.board.present))
+            answers.write(present, weigh_rows(self.facts, shortlist, self.board, self._ranked, present))
+            self.answers = answers  # whole, for those who look a root up meanwhile
+            self._counted_bytes[present] = self.board.size_bytes[present]
             self._forget_sums()
-            self._weigh(present)
+            self._sum(present, 1)
             if not self._too_far(len(present)):
                 return present
             if len(among) > len(self.facts.placeable):
@@ -244,11 +247,10 @@ class Desk:
         board = self.board
         if everything:
             self.apart = {root: weigh(self.roster, view) for root, view in board.apart.items()}
-        else:
-            for root in board.changed_apart:
-                self.apart.pop(root, None)
-                if root in board.apart:
-                    self.apart[root] = weigh(self.roster, board.apart[root])
+        elif board.changed_apart:
+            apart = {root: one for root, one in self.apart.items() if root not in board.changed_apart}
+            changed = board.changed_apart & board.apart.keys()
+            self.apart = apart | {root: weigh(self.roster, board.apart[root]) for root in changed}
         board.changed_apart.clear()
 
     def _forget_sums(self) -> None:

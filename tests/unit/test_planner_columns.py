@@ -202,3 +202,21 @@ def compare_plans(plan: Plan, reference: Plan) -> None:
     assert plan.balance is not None
     assert reference.balance is not None
     assert plan.balance == reference.balance
+
+
+def test_roots_with_very_many_holders_stand_apart_and_are_planned_all_the_same() -> None:
+    names = [f"p{number:02}" for number in range(40)]
+    peers = {name: peer(name) for name in names}
+    survey, reference = Survey(), Planner()
+    roots = {one.key: one for one in (root("r1", "2:3", names), root("r2", "30:35", names[:5]), root("r3", "2:3", "p"))}
+    for one in roots.values():
+        survey.put(one)
+    for _ in range(3):
+        view = SwarmView(me="p07", peers=peers, roots=roots)
+        compare_plans(survey.plan(replace(view, roots={})), reference.survey(view))
+        assert len(survey.desk("ipfs").apart) == (2 if len(roots[root("r1", "2:3").key].holders) > 32 else 1)
+        roots[root("r1", "2:3").key] = replace(roots[root("r1", "2:3").key], holders=frozenset(names[:9]))
+        survey.put(roots[root("r1", "2:3").key])
+        peers = {**peers, "p03": replace(peers["p03"], state="down")}
+    survey.drop(root("r2", "30:35").key)
+    assert survey.plan(replace(view, roots={})).standings["below_min"] == 0
