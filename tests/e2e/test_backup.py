@@ -9,7 +9,7 @@ from node.demo.peers import Peer, swarm, wait_until
 from tests.e2e.pictures import make_pictures
 from tests.e2e.swarms import assert_doctor_is_content, counts, wait_until_settled
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_a_destroyed_peer_comes_back_from_its_backup(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from node.demo.peers import Peer, swarm, wait_until
 from tests.e2e.pictures import make_pictures
 from tests.e2e.swarms import complaints, counts, wait_until_settled
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PATIENCE_S = 90.0
 
 

@@ -18,7 +18,7 @@ from store.cid import parse_cid
 from tests.e2e.pictures import make_pictures
 from tests.net.hosts import running
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 TIMEOUT_S = 20.0
 
 
