@@ -152,7 +152,7 @@ def test_one_seed_gives_one_story() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_twentieth_of_the_long_form() -> None:
     seed = 20
     course = Course(images=100, hours=3.6, speed=10)
