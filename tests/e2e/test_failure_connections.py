@@ -121,7 +121,7 @@ def test_ten_thousand_connections(tmp_path: Path) -> None:
         assert max(midway.files) < 1000
         assert row_times(flooded, other) == since
         wait_until_settled(peers, len(album.originals))
-        assert_all_is_well(peers, album, tmp_path)
+        assert_all_is_well(peers, album)
         for joiner in peers[2:]:
             assert joiner.stop() == 0
 

@@ -5,7 +5,6 @@ Three honest daemons and one member that runs no daemon but a network of its own
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import trio
@@ -51,14 +50,14 @@ def band(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Band]:
             yield peers, member, album
 
 
-def assert_still_well(band: Band, tmp_path: Path) -> None:
+def assert_still_well(band: Band) -> None:
     peers, _, album = band
     for peer in peers:
         wait_until_seen([peer], next(p for p in peers if p is not peer), "alive")
-    assert_all_is_well(peers, album, tmp_path)
+    assert_all_is_well(peers, album)
 
 
-def test_forging_anothers_heartbeat(band: Band, tmp_path: Path) -> None:
+def test_forging_anothers_heartbeat(band: Band) -> None:
     """Under its own name it costs the connection at once, with every peer that hears of it; under bob's it is no message."""
     (ada, bob, cyd), member, _ = band
     beat = member.beat()
@@ -69,7 +68,7 @@ def test_forging_anothers_heartbeat(band: Band, tmp_path: Path) -> None:
     assert row_of(ada, bob)["sees"] == row_of(ada, cyd)["sees"] == "alive"
     assert row_of(ada, bob)["name"] == "bob"
     wait_until(lambda: "false signature" in said_of(ada, member), timeout_s=CUT_S, what="ada says why")
-    assert_still_well(band, tmp_path)
+    assert_still_well(band)
 
 
 async def forge(member: Mallory, victim: Peer) -> None:
@@ -88,7 +87,7 @@ def said_of(peer: Peer, member: Mallory) -> str:
     return "\n".join(line for line in lines if member.key.peer_id in line and ("cut" in line or "disconnected" in line))
 
 
-def test_replaying_gossip(band: Band, tmp_path: Path) -> None:
+def test_replaying_gossip(band: Band) -> None:
     """The last words of a dead peer, said again and again, do not make it live."""
     (ada, bob, cyd), member, _ = band
     wait_until(lambda: len(member.heard.get(cyd.peer_id, ())) >= 3, timeout_s=60, what="mallory heard cyd")
@@ -99,7 +98,7 @@ def test_replaying_gossip(band: Band, tmp_path: Path) -> None:
     assert row_of(ada, bob)["sees"] == "alive"
     cyd.start()
     wait_until_seen([ada, bob], cyd, "alive")
-    assert_still_well(band, tmp_path)
+    assert_still_well(band)
 
 
 async def replay(member: Mallory, victim: Peer, dead: Peer) -> int:
@@ -117,7 +116,7 @@ async def replay(member: Mallory, victim: Peer, dead: Peer) -> int:
     return sent
 
 
-def test_lying_about_holdings(band: Band, tmp_path: Path) -> None:
+def test_lying_about_holdings(band: Band) -> None:
     """It says that it holds everything and signs leases for it; nobody lets a real copy go on that, nor fails to read."""
     peers, member, album = band
     ada = peers[0]
@@ -130,7 +129,7 @@ def test_lying_about_holdings(band: Band, tmp_path: Path) -> None:
         wait_until(lambda r=root: member.key.peer_id in holders(ada, r), timeout_s=60, what="ada believes mallory")
     wait_until(lambda: member.leases_asked, timeout_s=90, what="somebody wants to let a copy go")
     for peer in peers:
-        album.assert_readable(peer, tmp_path)
+        album.assert_readable(peer)
     wait_until(lambda: unproven(ada), timeout_s=60, what="an audit")
     for root, real in before.items():
         assert holders(ada, root) >= real, root
@@ -143,7 +142,7 @@ def unproven(peer: Peer) -> int:
     return int(found["silent"]) + int(found["wrong"])
 
 
-def test_after_the_liar_is_gone_all_is_as_it_was(band: Band, tmp_path: Path) -> None:
+def test_after_the_liar_is_gone_all_is_as_it_was(band: Band) -> None:
     (ada, *_), member, _ = band
     ada.call("expel", member.key.peer_id, "--force")
-    assert_still_well(band, tmp_path)
+    assert_still_well(band)
