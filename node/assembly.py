@@ -160,9 +160,7 @@ async def assemble(
         knowledge, describe=about.describe, linked=contacts.linked, blocked=lambda: daemon.blocked(),
         doubts=auditing, mass_loss=lambda: storm.mass_loss(), ever_held=ever_held,
     )  # fmt: skip
-    storm = StormWatch(
-        store, knowledge.events, peers=lambda: beliefs.view(()).peers.values(), on_change=lambda: hooks.replan(None)
-    )
+    storm = StormWatch(store, knowledge.events, keepers=beliefs.keepers, on_change=lambda: hooks.replan(None))
     about.repair_now_ms = lambda: storm.repair_now_ms(wall_ms())
     throttle = Throttle(lambda: storm.bytes_per_s(config.repair_bytes_per_s))
     releasing, executor = _acting(store, knowledge, rpc, bitswap, sources, about, recovering, throttle, hooks)

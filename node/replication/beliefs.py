@@ -1,18 +1,27 @@
 """Build the planner's view from what this peer knows: the only place where beliefs become a `SwarmView`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import trio
 
 from node.replication.ever_held import EverHeld
-from node.replication.view import PeerView, RootKey, RootView, SwarmView
+from node.replication.view import PeerState, PeerView, RootKey, RootView, SwarmView
 from node.swarm.knowledge import Knowledge
 from node.swarm.speaking import Description
 from protocol.admission import KEEPER
 from protocol.membership import Peer
 
 UNKNOWN_CHARTER_COUNTS = ("ipfs",)
+OWN_STATES: Mapping[str, PeerState] = {
+    "active": "alive",
+    "draining": "draining",
+    "away": "away",
+    "leaving": "leaving",
+    "recovering": "alive",
+}
+"""A peer's own word as it plans itself. While it recovers, others plan it as away; its own copies are as good here as
+ever, and nothing is released."""
 
 
 class Doubts(Protocol):
@@ -155,11 +164,23 @@ class Beliefs:
         peers[self._knowledge.me] = self._this(counts)
         return peers
 
+    def keepers(self) -> Iterator[tuple[str, PeerState, int]]:
+        """Every keeper's id, state and capacity in bytes, this peer's included: all that the storm guard looks at."""
+        now_s = trio.current_time()
+        for peer_id, peer in self._knowledge.membership.peers().items():
+            if KEEPER in peer.standing.roles:
+                yield peer_id, self._state(peer, now_s), 0 if peer.beat is None else peer.beat.capacity_bytes
+        if KEEPER in self._records.role(self._knowledge.me):
+            about = self._describe()
+            yield self._knowledge.me, OWN_STATES[about.state], about.capacity_bytes
+
+    def _state(self, peer: Peer, now_s: float) -> PeerState:
+        return "cloned" if self._knowledge.book.of(peer.peer_id).cloned else peer.state(now_s)
+
     def _other(self, peer: Peer, counts: frozenset[str], now_s: float) -> PeerView:
         beat = peer.beat
         keeper = KEEPER in peer.standing.roles
-        cloned = self._knowledge.book.of(peer.peer_id).cloned
-        state = "cloned" if cloned else peer.state(now_s)
+        state = self._state(peer, now_s)
         if beat is None:
             return PeerView(peer_id=peer.peer_id, state=state, keeper=keeper, kinds=frozenset())
         return PeerView(
@@ -179,18 +200,10 @@ class Beliefs:
     def _this(self, counts: frozenset[str]) -> PeerView:
         about = self._describe()
         roles = self._records.role(self._knowledge.me)
-        # While it recovers, others plan it as away; its own copies are as good here as ever, and nothing is released.
-        states = {
-            "active": "alive",
-            "draining": "draining",
-            "away": "away",
-            "leaving": "leaving",
-            "recovering": "alive",
-        }
         return PeerView(
             peer_id=self._knowledge.me,
             zone=about.zone,
-            state=states[about.state],  # type: ignore[arg-type]
+            state=OWN_STATES[about.state],
             keeper=KEEPER in roles,
             capacity_bytes=about.capacity_bytes,
             used_bytes=about.used_bytes,

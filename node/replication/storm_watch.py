@@ -8,7 +8,7 @@ import trio
 
 from node.events import Events
 from node.replication.storm import MEMORY_MS, StormGuard, seen_from
-from node.replication.view import PeerView
+from node.replication.view import PeerState
 from protocol.beat import Beat
 from store.store import Store
 
@@ -24,7 +24,7 @@ class StormWatch:
     """One peer's storm guard.
 
     Args:
-        peers: all peers as planning sees them, this one included.
+        keepers: each keeper's id, state and capacity in bytes as planning sees them, this peer included.
         on_change: called when a mass loss has begun or ended: everything is to be planned anew.
     """
 
@@ -33,12 +33,12 @@ class StormWatch:
         store: Store,
         events: Events,
         *,
-        peers: Callable[[], Iterable[PeerView]],
+        keepers: Callable[[], Iterable[tuple[str, PeerState, int]]],
         on_change: Callable[[], None],
     ) -> None:
         self._store = store
         self._events = events
-        self._peers = peers
+        self._keepers = keepers
         self._on_change = on_change
         self._guard = StormGuard(seen_from(store.fact(SEEN_FACT)))
         self._said_ms = _said_from(store.fact(SAID_FACT))
@@ -68,7 +68,7 @@ class StormWatch:
 
     def look(self, now_ms: int) -> None:
         """Judge anew; call it every second while planning is not blocked."""
-        self._guard.look(((p.peer_id, p.state, p.capacity_bytes) for p in self._peers() if p.keeper), now_ms)
+        self._guard.look(self._keepers(), now_ms)
         if self._guard.loss.is_mass_loss != self._is_on:
             self._is_on = not self._is_on
             detail = self.describe() if self._is_on else "enough capacity is there, or what is gone was written off"
