@@ -11,6 +11,9 @@ from store.cid import cid_text
 WATCHED: tuple[Standing, ...] = ("lost", "sought")
 MOST_TOLD = 500
 """Events at one look: half of what is kept for whoever reads late. The rest is told as a number."""
+ROOTS_A_LOOK = 5000
+"""Looks left out after one that found more than so many: while a joiner learns of 100,000 roots, all of them are sought,
+and a look at them takes a fifth of a second."""
 WHAT = {"lost": "no live peer holds a copy", "sought": "no peer has had it yet"}
 
 
@@ -27,6 +30,7 @@ class Vigil:
         self._blocked = blocked
         self._told: dict[RootKey, Standing] = {}
         self._news = True
+        self._rest_looks = 0
         outlook.listeners.append(self._planned)
 
     def _planned(self, keys: object) -> None:
@@ -34,6 +38,9 @@ class Vigil:
 
     def look(self) -> None:
         """Tell what is new; call it every second. It costs what is lost or sought, not what there is."""
+        if self._rest_looks > 0:
+            self._rest_looks -= 1
+            return
         if not self._news or self._blocked() is not None:
             return
         self._news = False
@@ -42,6 +49,7 @@ class Vigil:
             self._tell(word, [key for key, standing in now.items() if standing == word != self._told.get(key)])
         self._tell_found([key for key in self._told if key not in now and self._outlook.standing_of(key) is not None])
         self._told = now
+        self._rest_looks = len(now) // ROOTS_A_LOOK
 
     def _tell(self, word: Standing, keys: list[RootKey]) -> None:
         for key in keys[:MOST_TOLD]:

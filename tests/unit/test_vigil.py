@@ -77,3 +77,13 @@ def test_speed_is_that_of_the_last_minute_with_work() -> None:
     pace.note(199_000, 500.0, busy=True)
     pace.note(209_000, 510.0, busy=True)
     assert pace.bytes_per_s == 1000, "idle time is not counted"
+
+
+def test_many_sought_roots_are_not_looked_at_every_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vigil, "ROOTS_A_LOOK", 2)
+    watched = Watched()
+    for number in range(6):
+        watched.survey.put(root(f"r{number}", "2:3", ""))
+    assert watched.plan() == {"lost": 6}
+    watched.survey.put(root("r0", "2:3", "b"))
+    assert [watched.plan().get("found", 0) for _ in range(4)] == [0, 0, 0, 1]
