@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Protocol, Self, TypeVar
 
 from protocol.audit_messages import AuditAnswer, AuditAsk
-from protocol.beat import BackendReport, Beat, HoldingsSummary, SignedBeat, open_beat, sign_beat
+from protocol.beat import BackendReport, Beat, HoldingsSummary, SignedBeat, link_name, open_beat, sign_beat
 from protocol.codec import Body, decode, encode
 from protocol.holdings_messages import (
     Change,
@@ -106,6 +106,7 @@ __all__ = [
     "SyncWant",
     "ThumbAnswer",
     "ThumbAsk",
+    "link_name",
     "open_beat",
     "open_delta",
     "open_doubt",

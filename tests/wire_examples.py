@@ -109,7 +109,7 @@ BEAT = m.Beat(
     used_bytes=10**9,
     backends=(m.BackendReport(kind="ipfs", store_id="0badcafe", full=True),),
     addrs=("/ip4/127.0.0.1/tcp/4001",),
-    links=(OTHER.peer_id,),
+    links=(m.link_name(OTHER.peer_id),),
     records_digest=DIGEST,
     holdings=SUMMARY,
     version="0.1.0",

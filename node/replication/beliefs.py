@@ -10,6 +10,7 @@ from node.replication.view import PeerState, PeerView, RootKey, RootView, SwarmV
 from node.swarm.knowledge import Knowledge
 from node.swarm.speaking import Description
 from protocol.admission import KEEPER
+from protocol.beat import link_name
 from protocol.membership import Peer
 
 UNKNOWN_CHARTER_COUNTS = ("ipfs",)
@@ -157,8 +158,10 @@ class Beliefs:
         now_s = trio.current_time()
         charter = self._records.charter
         counts = frozenset(charter.counts if charter else UNKNOWN_CHARTER_COUNTS)
+        names = {link_name(peer_id): str(peer_id) for peer_id in self._knowledge.membership.peers()}
+        names[link_name(self._knowledge.me)] = self._knowledge.me
         peers = {
-            str(peer_id): self._other(peer, counts, now_s)
+            str(peer_id): self._other(peer, counts, names, now_s)
             for peer_id, peer in self._knowledge.membership.peers().items()
         }
         peers[self._knowledge.me] = self._this(counts)
@@ -177,7 +180,7 @@ class Beliefs:
     def _state(self, peer: Peer, now_s: float) -> PeerState:
         return "cloned" if self._knowledge.book.of(peer.peer_id).cloned else peer.state(now_s)
 
-    def _other(self, peer: Peer, counts: frozenset[str], now_s: float) -> PeerView:
+    def _other(self, peer: Peer, counts: frozenset[str], names: Mapping[bytes, str], now_s: float) -> PeerView:
         beat = peer.beat
         keeper = KEEPER in peer.standing.roles
         state = self._state(peer, now_s)
@@ -193,7 +196,7 @@ class Beliefs:
             kinds=frozenset(store.kind for store in beat.backends) & counts,
             full_kinds=frozenset(store.kind for store in beat.backends if store.full),
             store_ids={store.kind: store.store_id for store in beat.backends},
-            connected=frozenset(map(str, beat.links)),
+            connected=frozenset(names[link] for link in beat.links if link in names),
             silent_s=peer.silent_s(now_s),
         )
 

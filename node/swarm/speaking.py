@@ -11,9 +11,8 @@ from node.swarm.batching import LINGER_S, SPACING_S, Batcher
 from node.swarm.comeback import Comeback
 from node.swarm.knowledge import Knowledge
 from node.swarm.names import beat_topic, holdings_topic, pins_topic
-from protocol.beat import BackendReport, Beat, sign_beat
+from protocol.beat import BackendReport, Beat, link_name, sign_beat
 from protocol.holdings_messages import sign_delta
-from protocol.identity import PeerId
 from protocol.join_messages import RecordBatch
 from protocol.limits import BEAT_ADDRS, MEMBERS
 from protocol.messages import write_message
@@ -137,7 +136,7 @@ class Speaking:
             used_bytes=about.used_bytes,
             backends=about.backends,
             addrs=tuple(addr.partition("/p2p/")[0] for addr in self._host.addrs)[:BEAT_ADDRS],
-            links=tuple(sorted(map(PeerId, self._linked())))[:MEMBERS],
+            links=tuple(sorted(map(link_name, self._linked())))[:MEMBERS],
             records_digest=self._knowledge.records.counting.digest,
             holdings=None if recovering else self._knowledge.own.summary(),
             version=self._version,

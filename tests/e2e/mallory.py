@@ -12,7 +12,7 @@ from node.demo.peers import Peer
 from node.events import wall_ms
 from node.keys import IDENTITY, read_key
 from node.swarm.names import AUDIT, REPLICA, SYNC, beat_topic, holdings_topic, pins_topic
-from protocol.beat import BackendReport, Beat, sign_beat
+from protocol.beat import BackendReport, Beat, link_name, sign_beat
 from protocol.holdings import ElementSet
 from protocol.holdings_messages import Change, HoldingsDelta, sign_delta
 from protocol.lease_messages import LeaseAnswer, LeaseAsk, sign_lease
@@ -99,7 +99,7 @@ class Mallory:
         return Beat(
             incarnation=1, seq=self._beats, clock_ms=wall_ms(), name="mallory", capacity_bytes=60 << 30, used_bytes=0,
             backends=(BackendReport(kind="ipfs", store_id="mallory", full=False),), records_digest=bytes(32),
-            holdings=self._claimed.summary(*self._order), links=tuple(self._host.connected()), version="0",
+            holdings=self._claimed.summary(*self._order), links=tuple(sorted(map(link_name, self._host.connected()))), version="0",
         )  # fmt: skip
 
     async def _claim(self, roots: list[bytes]) -> None:

@@ -1,6 +1,6 @@
 """What a swarm's gossip weighs, from real messages: their encoded sizes times how often each peer receives them."""
 
-from protocol.beat import BackendReport, Beat, HoldingsSummary, sign_beat
+from protocol.beat import BackendReport, Beat, HoldingsSummary, link_name, sign_beat
 from protocol.holdings_messages import Change, HoldingsDelta, sign_delta
 from protocol.identity import KeyPair
 from protocol.limits import BEAT_MEMBERS_PER_S, BEAT_S
@@ -13,7 +13,7 @@ COPIES = 3
 def beat_bytes(peers: int) -> int:
     """A heartbeat of a peer that is linked to all others."""
     key = KeyPair(bytes(32))
-    links = tuple(sorted(KeyPair(number.to_bytes(32, "big")).peer_id for number in range(1, peers)))
+    links = tuple(sorted(link_name(KeyPair(number.to_bytes(32, "big")).peer_id) for number in range(1, peers)))
     beat = Beat(
         incarnation=4, seq=100_000, clock_ms=1_800_000_000_000, state="active", away_until_ms=None, name="a museum",
         zone="berlin", capacity_bytes=10**12, used_bytes=10**11,
