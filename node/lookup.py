@@ -11,8 +11,10 @@ from protocol.recordset import RecordSet
 from store.cid import cid_text, parse_cid
 from store.errors import BadCid
 
-LEAST_PREFIX_CHARS = 8
-"""Shorter ones match nearly everything: all our roots begin with the same five characters."""
+LEAST_PREFIX_CHARS = 4
+"""Shorter ones are more likely slips, as git has it."""
+SURE_PREFIX_CHARS = 8
+"""A shorter prefix gives way to a name: all our roots begin with the same five characters, and a file may, too."""
 MAX_CANDIDATES = 20
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -60,7 +62,8 @@ class Lookup:
             raise NotFound(f"{ref}: no such image{where}{' in the trash' if trashed else ''}")
         if len(roots) > 1:
             listed = sorted(map(cid_text, roots))
-            raise Ambiguous(f"{ref}: stands for {len(roots)} images", candidates=listed[:MAX_CANDIDATES])
+            count = len(roots) if len(roots) <= MAX_CANDIDATES else f"more than {MAX_CANDIDATES}"
+            raise Ambiguous(f"{ref}: stands for {count} images", candidates=listed[:MAX_CANDIDATES])
         return roots.pop()
 
     def pins(self, root: bytes, flow: str | None = None, *, trashed: bool = False) -> list[Pin]:
@@ -77,6 +80,8 @@ class Lookup:
         else:
             yield self._records.live_pins(cid)
             yield self._records.pins_by_original(cid)
+        if len(ref) < SURE_PREFIX_CHARS:
+            yield self._by_name(ref, flow)
         yield self._by_prefix(ref)
         yield self._by_name(ref, flow)
 

@@ -215,7 +215,7 @@ class Service(OperatorService, Governing, Protocol):
         """One image. Raises `NotFound`, or `Ambiguous` with the roots it could be."""
 
     async def resolve(self, ref: str, flow: str | None) -> Resolved:
-        """A root CID, a unique prefix (at least 8 characters) of one, an original's CID, or a name in a flow."""
+        """A root CID, a unique prefix (at least 4 characters) of one, an original's CID, or a name in a flow."""
 
     async def content(self, ref: str, variant: str, flow: str | None) -> Content:
         """Open a variant: original, display, large, medium, small, preview, frame-NN, image.json; fetched if absent."""

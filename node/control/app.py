@@ -49,7 +49,9 @@ def make_app(service: Service, version: str, stop: trio.Event) -> ASGIApp:
 
     paths = [Route("/v1/openapi.json", openapi, methods=["GET"])]
     paths += [Route(_routed(e.path), _handler(e, service, stop), methods=[e.method], name=e.name) for e in ENDPOINTS]
-    return Guard(Starlette(routes=paths, exception_handlers={HTTPException: _unrouted}))
+    app = Starlette(routes=paths, exception_handlers={HTTPException: _unrouted})
+    app.router.redirect_slashes = False  # an empty REF is none, not the listing
+    return Guard(app)
 
 
 def _routed(path: str) -> str:
