@@ -29,7 +29,10 @@ ROUND_MS = 60_000
 MAX_LEASES_PER_ROOT = 64
 """Askers that one owner binds itself to for one root; a peer that asks under ever new names fills no memory: guess."""
 
-Refusal = Literal["incomplete", "higher_max", "releasing", "blocked", "too_many", "leased"]
+MAX_OVER = 1024
+"""Rounds that are remembered as over, so that an ask that came late is not granted: a guess."""
+
+Refusal = Literal["incomplete", "higher_max", "releasing", "blocked", "too_many", "leased", "over"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,7 @@ class Leases:
         self.me = me
         self._granted: dict[tuple[bytes, str], dict[tuple[str, bytes], Lease]] = {}
         self._rounds: dict[bytes, ReleaseRound] = {}
+        self._over: dict[tuple[str, bytes], None] = {}
         for lease in granted:
             self._granted.setdefault((lease.root, lease.kind), {})[lease.to, lease.nonce] = lease
 
@@ -178,6 +182,8 @@ class Leases:
             known_max: the factor after the asker's pins were merged and fsynced; 0 where no pin wants the root.
             blocked: why this peer grants nothing at all (recovering, leaving), or "".
         """
+        if (asker, nonce) in self._over:
+            return Refused(reason="over", detail="the round is over")
         if blocked:
             return Refused(reason="blocked", detail=blocked)
         if not complete:
@@ -198,7 +204,14 @@ class Leases:
         return Granted(lease=lease, cancelled=self._end(rival, f"{asker} asked for the same root and goes first"))
 
     def given_back(self, root: bytes, kind: str, asker: str, nonce: bytes) -> Lease | None:
-        """End a lease that `asker` no longer needs; returns it, so that it goes from disk as well."""
+        """End a lease that `asker` no longer needs; returns it, so that it goes from disk as well.
+
+        A round that ends while this peer still thinks about its ask is remembered: a lease that is granted after it was
+        given back would bind this peer for an hour, and nobody would use it.
+        """
+        self._over[asker, nonce] = None
+        if len(self._over) > MAX_OVER:
+            del self._over[next(iter(self._over))]
         held = self._granted.get((root, kind), {})
         return held.pop((asker, nonce), None)
 

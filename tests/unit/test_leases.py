@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.leases import LEASE_MS, MAX_LEASES_PER_ROOT, ROUND_MS, Cancel, Granted, Lease, Leases, Proceed, Refused
+from protocol.leases import (
+    LEASE_MS,
+    MAX_LEASES_PER_ROOT,
+    MAX_OVER,
+    ROUND_MS,
+    Cancel,
+    Granted,
+    Lease,
+    Leases,
+    Proceed,
+    Refused,
+)
 
 ROOT = b"root" * 9
 
@@ -135,6 +146,17 @@ def test_giving_back_ends_that_round_s_lease_only() -> None:
     assert owner.given_back(ROOT, "ipfs", "a", b"2") is not None
     assert not owner.bound(ROOT, "ipfs", 1)
     assert owner.expire(LEASE_MS) == ()
+
+
+def test_an_ask_that_comes_after_its_round_was_given_up_binds_nobody() -> None:
+    owner = Leases("b")
+    assert owner.given_back(ROOT, "ipfs", "a", b"1") is None
+    assert isinstance(ask(owner, "a", b"1"), Refused)
+    assert not owner.bound(ROOT, "ipfs", 1)
+    assert isinstance(ask(owner, "a", b"2"), Granted)
+    for number in range(MAX_OVER + 1):
+        owner.given_back(ROOT, "ipfs", "c", b"%d" % number)
+    assert isinstance(ask(owner, "a", b"1"), Granted)
 
 
 def test_too_few_to_ask_is_a_bug() -> None:
