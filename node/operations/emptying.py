@@ -73,6 +73,8 @@ class Emptying:
         parts = self._parts
         if parts.draining.has_left:
             raise _has_left()
+        if not parts.records.counting.is_member(parts.key.peer_id):
+            raise RefusedByPolicy("this peer is no member: nothing here counts", hint="stop it whenever you like")
         if parts.store.rebuilt:
             raise RefusedByPolicy("this peer is recovering: it does not know yet what it holds")
         with trio.move_on_after(READY_TIMEOUT_S):
@@ -130,4 +132,4 @@ def _told(shortage: Shortage) -> str:
 
 
 def _has_left() -> RefusedByPolicy:
-    return RefusedByPolicy("this peer has left the swarm", hint="`init --join` with a new invite brings it back")
+    return RefusedByPolicy("this peer has left the swarm", hint="a new invite and a new --data-dir bring it back")

@@ -35,7 +35,7 @@ class Pinning:
         self._parts.events.tell("pinned", root=cid_text(root), detail=f"{request.name or ''} in {request.flow}".strip())
         deadline_s = trio.current_time() + request.timeout_s
         confirmed = await self._parts.receipts.collect(signed, request.wait, deadline_s) if request.wait > 0 else 0
-        row = await self._row(signed.record)
+        row = await self._row(signed.record, confirmed)
         if confirmed < request.wait:
             raise timed_out(confirmed, request.wait, request.timeout_s, row)
         return row
@@ -71,10 +71,12 @@ class Pinning:
             return known
         return Pin(id=b"", flow="", root=root, content="dag")
 
-    async def _row(self, pin: Pin) -> PinRow:
+    async def _row(self, pin: Pin, confirmed: int) -> PinRow:
+        """The pin as it stands. Who signed a receipt holds it, even where that peer's holdings are still on their way."""
         key = key_of(pin)
         measured = (await measure(self._parts, [key]))[key]
-        return pin_row(pin, factor_of(self._parts.records.counting, pin), measured)
+        row = pin_row(pin, factor_of(self._parts.records.counting, pin), measured)
+        return replace(row, copies=max(row.copies, confirmed))
 
 
 def _check_source(source: str) -> None:
