@@ -16,6 +16,7 @@ from node.replication.releasing import Releasing
 from node.replication.vigil import Vigil
 from node.self_description import SelfDescription
 from node.supervisor import Worker, run_workers
+from node.swarm import ports
 from node.swarm.belonging_watch import BelongingWatch
 from node.swarm.catching_up import CatchingUp
 from node.swarm.comeback import Comeback
@@ -110,7 +111,9 @@ class Daemon:
         """
         parts = self.parts
         await nursery.start(parts.bitswap.run)
-        await nursery.start(parts.host.run, list(parts.settings.config.listen))
+        listen = parts.settings.config.listen
+        await nursery.start(parts.host.run, ports.usual(parts.store, listen))
+        await trio.to_thread.run_sync(ports.remember, parts.store, listen, parts.host.addrs)
         await nursery.start(parts.executor.run)
         if self._belongs() and len(parts.records.counting.members()) > 1:
             self._catching_up.trigger.ask_anyone()
@@ -193,6 +196,8 @@ class Daemon:
             if self._operations is not None:
                 self._operations.roots_changed(changes.roots)
             parts.controller.replan(changes.roots)
+        if changes.charter:  # its bounds and its default decide the factors of all roots
+            parts.controller.replan(parts.records.counting.roots())
         if changes.flows or changes.charter:
             parts.controller.replan(None)
         if changes.roles or changes.charter:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.demo.peers import Peer, swarm
+from node.demo.peers import Peer, swarm, wait_until
 from tests.e2e.pictures import make_pictures
 from tests.e2e.swarms import assert_doctor_is_content, counts, read_back
 
@@ -48,6 +48,35 @@ def test_a_reference_may_be_a_prefix_an_original_or_a_name(peer: Peer, tmp_path:
     for ref in (row["root"], row["root"][:20], row["original"], picture.name):
         assert peer.one("show", ref)["root"] == row["root"]
     assert peer.run("show", "bafkqaaa-no-such").returncode == 3
+
+
+def test_a_reference_may_be_a_path_and_is_never_empty(peer: Peer, tmp_path: Path) -> None:
+    [picture] = make_pictures(1, tmp_path / "holiday" / "day 1?", seed=12)
+    [row] = peer.rows("add", "--recursive", "--flow", "2026/may", str(tmp_path / "holiday"))
+    name = f"holiday/day 1?/{picture.name}"
+    assert peer.one("show", name)["root"] == row["root"]
+    peer.call("get", name, "-o", str(tmp_path / "back.jpg"))
+    assert (tmp_path / "back.jpg").read_bytes() == picture.read_bytes()
+    assert peer.one("rm", name)["name"] == name
+    assert peer.one("undelete", name)["flow"] == "2026/may"
+    assert peer.run("flow", "rm", "2026/may").returncode == 5
+    peer.call("rm", name, "--purge")
+    for words in (("show", ""), ("rm", ""), ("undelete", ""), ("pin", "rm", ""), ("get", ""), ("flow", "rm", "")):
+        assert peer.run(*words).returncode in (2, 3), words
+
+
+def test_bounds_of_the_charter_act_on_what_is_there_at_once(peer: Peer, tmp_path: Path) -> None:
+    [picture] = make_pictures(1, tmp_path, seed=13)
+    peer.call("add", "--replicas", "1:4", str(picture))
+
+    def at_target() -> bool:
+        return counts(peer)["at_target"] == counts(peer)["total"] > 0
+
+    assert not at_target()
+    peer.call("charter", "set", "--replicas", "1:1", "--bounds", "1:1")
+    wait_until(at_target, timeout_s=20, what="one copy is enough of each image")
+    peer.call("charter", "set", "--replicas", "2:3", "--bounds", "1:150")
+    wait_until(lambda: not at_target(), timeout_s=20, what="one copy is not enough any more")
 
 
 def test_an_original_has_the_cid_that_cid_only_prints(peer: Peer, tmp_path: Path) -> None:
