@@ -104,7 +104,7 @@ class Executor:
         now_s = trio.current_time()
         for place, (key, action) in enumerate(acting.items()):
             if isinstance(action, Release):
-                if self.work.may_try(key, now_s):
+                if self.work.may_try(key, now_s) and (action.max or self.work.long_unwanted(key, now_s)):
                     self.work.releases.put(key, action, (0, place, key.root))
             elif running := self.work.fetching.get(key):
                 self._offer(running, action)
@@ -122,6 +122,8 @@ class Executor:
                     running.scope.cancel()
             if not isinstance(action, Release):
                 work.releases.discard(key)
+            if not isinstance(action, Release) or action.max:
+                work.unwanted.pop(key, None)
             if action is None:
                 work.failed.pop(key, None)
 

@@ -18,6 +18,9 @@ FIRST_RETRY_S = 2.0
 SEEK_RETRY_S = 60.0
 MAX_RETRY_S = 6 * 3600.0
 """A root that nobody has is looked for again after 1 min, at last every 6 h. Source: DESIGN §7, never silent."""
+UNWANTED_S = 10.0
+"""A root is let go once no live pin has wanted it for so long. While records come in, an expulsion may be there before
+the pins that were signed anew because of it. Guess."""
 MAX_HELD_RETRY_S = 60.0
 """A root that somebody holds is tried again within a minute: peers and links come back."""
 
@@ -59,6 +62,7 @@ class Work:
         fetching: the running fetches.
         releasing: roots with a release round under way.
         failed: roots whose last try failed.
+        unwanted: roots that no live pin wants, and until when they are kept all the same.
         done_count, failed_count, fetched_bytes: since the start.
     """
 
@@ -67,6 +71,7 @@ class Work:
     fetching: dict[RootKey, Running] = field(default_factory=dict)
     releasing: set[RootKey] = field(default_factory=set)
     failed: dict[RootKey, Attempt] = field(default_factory=dict)
+    unwanted: dict[RootKey, float] = field(default_factory=dict)
     done_count: int = 0
     failed_count: int = 0
     fetched_bytes: int = 0
@@ -95,7 +100,7 @@ class Work:
     def keys(self) -> set[RootKey]:
         """Every root that something is being done about, or has failed."""
         waiting = {*self.fetches.keys(), *self.releases.keys()}
-        return waiting | self.fetching.keys() | self.releasing | self.failed.keys()
+        return waiting | self.fetching.keys() | self.releasing | self.failed.keys() | self.unwanted.keys()
 
     def may_try(self, key: RootKey, now_s: float, *, sources: bool = False) -> bool:
         """Whether nothing is being done about the root and no back-off holds it; `sources`: somebody has it."""
@@ -127,16 +132,25 @@ class Work:
         self.failed[key] = Attempt(self.failures(key) + 1, due_s, reason, in_vain=in_vain)
         heapq.heappush(self._due, (due_s, key))
 
+    def long_unwanted(self, key: RootKey, now_s: float) -> bool:
+        """Whether no live pin has wanted the root for `UNWANTED_S`; from the first call on, until it is planned again."""
+        if key not in self.unwanted:
+            self.unwanted[key] = now_s + UNWANTED_S
+            heapq.heappush(self._due, (now_s + UNWANTED_S, key))
+        return self.unwanted[key] <= now_s
+
     def done(self, key: RootKey) -> None:
         """The root's fetch or release came out well."""
         self.failed.pop(key, None)
+        self.unwanted.pop(key, None)
         self.done_count += 1
 
     def forget_failures(self) -> set[bytes]:
         """End every back-off, for an operator who does not want to wait; the roots that may be tried now."""
         roots = {key.root for key in self.failed}
         self.failed.clear()
-        self._due.clear()
+        self._due = [(due_s, key) for key, due_s in self.unwanted.items()]
+        heapq.heapify(self._due)
         return roots
 
     def due_roots(self, now_s: float) -> set[bytes]:
@@ -156,4 +170,4 @@ class Work:
 
     def _is_due_then(self, key: RootKey, due_s: float) -> bool:
         attempt = self.failed.get(key)
-        return attempt is not None and attempt.due_s == due_s
+        return self.unwanted.get(key) == due_s or (attempt is not None and attempt.due_s == due_s)

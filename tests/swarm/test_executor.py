@@ -12,6 +12,7 @@ import trio.testing
 
 from node.events import Events
 from node.replication import executor as module
+from node.replication import work
 from node.replication.executor import Executor
 from node.replication.planner import Fetch, Plan, Release, Urgency
 from node.replication.throttle import Throttle
@@ -202,3 +203,29 @@ async def test_a_stop_ends_what_is_under_way_and_nothing_begins_after_it(tmp_pat
         r.plan(fetch(root, "silent"))
         await trio.testing.wait_all_tasks_blocked()
         assert not r.executor.work.fetching
+
+
+class Letting:
+    """A release protocol that always succeeds, and notes what went."""
+
+    def __init__(self) -> None:
+        self.gone: list[bytes] = []
+
+    async def release(self, release: Release) -> str | None:
+        self.gone.append(release.root)
+        return None
+
+
+async def test_a_root_that_is_wanted_again_within_seconds_is_not_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "UNWANTED_S", 0.2)
+    unwanted = [Release(root=root, kind="ipfs", ask=(), max=0, reason="") for root in (b"a", b"b")]
+    async with rig(tmp_path / "me") as r:
+        letting = r.executor._releasing = Letting()  # type: ignore[assignment]
+        r.executor.follow(Plan(actions=tuple(unwanted)), {RootKey(b"a", "ipfs"), RootKey(b"b", "ipfs")})
+        r.plan(planned=(b"b",))  # its pin is back
+        await until(lambda: r.executor.work.due_roots(trio.current_time()) == {b"a"})
+        r.executor.follow(Plan(actions=tuple(unwanted)), {RootKey(b"a", "ipfs"), RootKey(b"b", "ipfs")})
+        await until(lambda: bool(letting.gone))
+        assert letting.gone == [b"a"]

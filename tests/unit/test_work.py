@@ -9,7 +9,7 @@ from node.replication.backlog import Backlog
 from node.replication.planner import Fetch, Urgency
 from node.replication.throttle import LEAST_WINDOW_BYTES, Throttle
 from node.replication.view import RootKey
-from node.replication.work import FIRST_RETRY_S, SEEK_RETRY_S, Work
+from node.replication.work import FIRST_RETRY_S, SEEK_RETRY_S, UNWANTED_S, Work
 
 
 def fetch(name: str, *, urgency: Urgency = Urgency.REPAIR, copies: int = 1, sources: tuple[str, ...] = ("p",)) -> Fetch:
@@ -87,6 +87,17 @@ def test_an_operator_ends_every_wait() -> None:
     assert work.forget_failures() == {b"a", b"b"}
     assert work.may_try(key("a"), 0.0)
     assert work.next_due_s(0.0) is None
+
+
+def test_a_root_is_unwanted_for_a_while_before_it_goes() -> None:
+    work = Work()
+    assert not work.long_unwanted(key("a"), 100.0)
+    assert not work.long_unwanted(key("a"), 101.0)
+    work.forget_failures()
+    assert work.due_roots(100.0 + UNWANTED_S) == {b"a"}
+    assert work.long_unwanted(key("a"), 100.0 + UNWANTED_S)
+    work.done(key("a"))
+    assert not work.long_unwanted(key("a"), 200.0), "it was wanted again, and then no more"
 
 
 async def test_fetches_together_take_no_more_than_the_cap(autojump_clock: MockClock) -> None:
