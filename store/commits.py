@@ -246,7 +246,7 @@ class Writer:
                 (batch.tail.number, batch.tail.end_bytes, self._tail.synced_bytes),
             )
         pack = batch.pack
-        if pack.live_bytes:
+        if pack.size_bytes:
             name = pack.name()
             batch.staged_pack, fd = self._staging.write(name, pack.content())
             self._staging.make_durable(fd, Site.PACK)

@@ -60,7 +60,7 @@ class Intake:
         if key in self._seen or inline_block(key) is not None:
             return
         self._seen.add(key)
-        if len(block) < SMALL_BLOCK_BYTES:
+        if 0 < len(block) < SMALL_BLOCK_BYTES:  # an empty one in a pack would look like a dead one
             self._small_bytes += len(block)
             self.incoming.append(Incoming(key, len(block), block=block))
         elif self._here_bytes < MAX_HERE_BYTES and self._is_here(key):

@@ -37,6 +37,20 @@ def test_a_block_comes_back_byte_for_byte_from_file_and_pack(store: Store) -> No
     assert bad_checks(store) == []
 
 
+def test_an_empty_block_outlives_the_packs_around_it(store: Store, clock: Clock) -> None:
+    empty, gone = block("empty", 0), [block(f"gone {n}") for n in range(20)]
+    store.put([empty, *gone], owner=JOB)
+    hold(store, empty, [empty])
+    store.drop(JOB)
+    store.settle()
+    for _ in range(2):
+        clock.now_ms += 2 * HOUR_MS
+        store.collect(clock.now_ms)
+        store.settle()
+        assert store.get(empty[0]) == b""
+        assert bad_checks(store) == []
+
+
 def test_larger_blocks_lie_in_files_as_flatfs_has_them_and_small_ones_in_a_car(store: Store, home: Path) -> None:
     big, small = large("big"), [block("one"), block("two")]
     store.put([big, *small], owner=JOB)
