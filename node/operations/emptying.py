@@ -132,4 +132,4 @@ def _told(shortage: Shortage) -> str:
 
 
 def _has_left() -> RefusedByPolicy:
-    return RefusedByPolicy("this peer has left the swarm", hint="a new invite and a new --data-dir bring it back")
+    return RefusedByPolicy("this peer has left the swarm", hint="`init --join` with a new invite brings it back")

@@ -60,7 +60,7 @@ class Health:
             alerts=tuple(self._alerts(store)),
             away_until=instant_or_none(parts.orders.away_until_ms),
             repair=repair_status(parts),
-            reasons=reasons(parts),
+            reasons=reasons(parts, settled=view.planning_blocked is None),
             roles=self._records.role(parts.key.peer_id),
             refused=parts.records.refusals.counts(),
         )

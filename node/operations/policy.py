@@ -110,7 +110,8 @@ def check_wait(parts: Parts, wait: int, flow: str, replicas: fields.Replicas | N
     """
     factor = parts.records.counting.replicas_of(Pin(id=b"", flow=flow, root=b"", replicas=replicas))
     if wait > factor.max:
-        raise RefusedByPolicy(f"wait {wait}: there will be {factor.max} copies", hint="ask for more with --replicas")
+        copies = "1 copy" if factor.max == 1 else f"{factor.max} copies"
+        raise RefusedByPolicy(f"wait {wait}: there will be {copies}", hint="ask for more with --replicas")
     keepers = live_keepers(parts)
     if wait > 1 and wait > keepers:
         raise RefusedByPolicy(f"wait {wait}: only {keepers} {'keeper is' if keepers == 1 else 'keepers are'} alive")

@@ -11,8 +11,12 @@ from store.cid import cid_text
 ASKED: tuple[Standing, ...] = ("lost", "sought", "below_min", "below_target", "above_target")
 
 
-def reasons(parts: Parts) -> tuple[ReasonRow, ...]:
-    """Why roots are not at target, the worst standing first."""
+def reasons(parts: Parts, *, settled: bool) -> tuple[ReasonRow, ...]:
+    """Why roots are not at target, the worst standing first.
+
+    Args:
+        settled: whether others' holdings are known; until then nothing is called lost, as in the counts.
+    """
     outlook = parts.controller.outlook
     rows = []
     for standing in ASKED:
@@ -22,7 +26,8 @@ def reasons(parts: Parts) -> tuple[ReasonRow, ...]:
                 attempt = parts.executor.work.failed.get(key)
                 if attempt is not None:
                     why = f"{why}; last try: {attempt.reason}"
-                rows.append(ReasonRow(state=standing, roots=outlook.counts[standing], why=why, root=cid_text(key.root)))
+                word: Standing = "sought" if standing == "lost" and not settled else standing
+                rows.append(ReasonRow(state=word, roots=outlook.counts[standing], why=why, root=cid_text(key.root)))
     return tuple(rows)
 
 
