@@ -6,6 +6,7 @@ import pytest
 import trio
 from libp2p.crypto.ed25519 import Ed25519PublicKey
 from libp2p.network.stream.net_stream import NetStream
+from libp2p.peer.envelope import Envelope
 from libp2p.pubsub.pb import rpc_pb2
 from trio.testing import wait_all_tasks_blocked
 
@@ -76,6 +77,16 @@ async def test_a_message_costs_one_signature_check(monkeypatch: pytest.MonkeyPat
         await pair.burst(MESSAGES)
         # One by the receiver, and one by the sender, who checks its own as well.
         assert checks.calls <= 2 * MESSAGES + 2
+
+
+async def test_the_senders_address_record_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Announcer()
+    async with running(pair.a), running(pair.b):
+        await pair.connect()
+        await pair.burst(1)
+        made = Counter(monkeypatch, Envelope, "marshal_envelope")
+        await pair.burst(MESSAGES)
+        assert made.calls == 0
 
 
 async def test_messages_are_read_from_a_buffer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ GUARDS = {
     ],
     "window_updates": ["test_muxer.py::test_reading_bytes_one_by_one_sends_no_window_update_for_each"],
     "pubsub_frames": ["test_gossip_patches.py::test_messages_are_read_from_a_buffer"],
-    "peer_records": ["test_gossip_patches.py::test_a_message_costs_one_signature_check"],
+    "peer_records": ["test_gossip_patches.py::test_the_senders_address_record_is_made_once"],
     "standing": [
         "test_gate.py::test_a_stranger_sees_only_what_is_open_to_strangers",
         "test_gate.py::test_a_change_of_standing_closes_the_connection_and_counts_on_the_next",

@@ -1,4 +1,4 @@
-"""Defect: every gossip message carries its sender's signed address record, checked twice on arrival and rebuilt to send.
+"""Defect: every gossip RPC carries its sender's signed address record, encoded anew for each, and checked with control.
 
 Members learn addresses from beats, so the record is made once and never read. It must not be empty: stock peers drop
 messages without one.
