@@ -19,7 +19,7 @@ from node.replication.picking import Flags
 from node.replication.placement import GONE, Ranking, Slot, slots_of
 from node.replication.planner import without_room
 from node.replication.shortlist import NOBODY, Shortlist, SlotColumn
-from node.replication.view import RootKey, SwarmView
+from node.replication.view import PeerView, RootKey, SwarmView
 from node.replication.weighing import Roster, Standing, Weighed, weigh
 
 SHORT = 16
@@ -31,6 +31,8 @@ MOST_FAR = 0.05
 _FEW = 8
 _LOW_BITS = 28
 _LOW = (1 << _LOW_BITS) - 1
+_EXACT = 1 << 53
+"""Floats sum whole numbers exactly up to here."""
 
 Sums = npt.NDArray[np.int64]
 
@@ -50,6 +52,7 @@ class Desk:
         self.facts: Facts | None = None
         self.answers = Answers.empty(self.board.width, 0)
         self.apart: dict[bytes, Weighed] = {}
+        self._seen: dict[str, PeerView] = {}
         self._made_of: list[object] = []
         self._made: tuple[Slot, ...] = ()
         self._ranking: Ranking | None = None
@@ -62,8 +65,8 @@ class Desk:
     def look(self, view: SwarmView) -> Rows:
         """Weigh what changed since the last look; the rows that were."""
         before = self.facts
-        self.roster = roster = Roster(view, self.board.kind, self._ranking, self._slots(view))
-        self.facts = Facts(roster, self.board)
+        roster, self.facts = self._see(view)
+        self.roster = roster
         same_slots = self._shortlist is not None and roster.ranking is self._ranking
         self._ranking = roster.ranking
         self._fit()
@@ -71,9 +74,20 @@ class Desk:
             touched = self._weigh_all()
         else:
             touched = self._weigh_some(self._touched(before, self.facts))
-        self._weigh_apart(everything=before is None or not same_slots or not before.equals(self.facts))
+        if self.board.apart or self.apart:
+            self._weigh_apart(everything=before is None or not same_slots or not before.equals(self.facts))
+        self.board.changed_apart.clear()
         self.board.changed[:] = self.board.new[:] = False
         return touched
+
+    def _see(self, view: SwarmView) -> tuple[Roster, Facts]:
+        """The view in tables; those of the last look, where it says the same of all peers."""
+        peers, last = dict(view.peers), self.roster
+        if last is not None and self.facts is not None and self.facts.stand(last, view) and peers == self._seen:
+            return last.seen_in(view), self.facts
+        self._seen = peers
+        roster = Roster(view, self.board.kind, self._ranking, self._slots(view))
+        return roster, Facts(roster, self.board)
 
     def _slots(self, view: SwarmView) -> tuple[Slot, ...]:
         """The slots, made anew where something that they are made of changed."""
@@ -211,7 +225,6 @@ class Desk:
         self._sum(gone, -1)
         self.answers.clear(gone)
         rows = np.flatnonzero(touched & self.board.present)
-        self._sum(rows, -1)
         self._weigh(rows)
         if len(rows) and self._too_far(len(self.board.row_of)):
             return self._weigh_all()
@@ -220,23 +233,36 @@ class Desk:
     def _weigh(self, rows: Rows) -> None:
         assert self.facts is not None
         assert self._shortlist is not None
-        self.answers.write(rows, weigh_rows(self.facts, self._shortlist, self.board, self._ranked, rows))
-        self._counted_bytes[rows] = self.board.size_bytes[rows]
-        self._sum(rows, 1)
+        answers, was_bytes, now_bytes = self.answers, self._counted_bytes[rows], self.board.size_bytes[rows]
+        was_owners, was_stay = answers.owners[:, rows], answers.stay[:, rows]
+        self._count(rows, -1)
+        answers.write(rows, weigh_rows(self.facts, self._shortlist, self.board, self._ranked, rows))
+        self._counted_bytes[rows] = now_bytes
+        self._count(rows, 1)
+        resized = was_bytes != now_bytes
+        for total, was, column in (
+            (self._shares, was_owners, answers.owners),
+            (self._holdings, was_stay, answers.stay),
+        ):
+            now = column[:, rows]
+            other = np.flatnonzero((was != now).any(axis=0) | resized)
+            total -= bytes_by_slot(was[:, other], was_bytes[other], len(total))
+            total += bytes_by_slot(now[:, other], now_bytes[other], len(total))
 
     def _touched(self, before: Facts, now: Facts) -> Flags:
         """The rows that a change of the roster, or of themselves, can have touched."""
         if before.storm != now.storm:
             return np.ones_like(self.board.present)
         touched = self.board.changed.copy()
+        if before is now:
+            return touched
         slots, peers = now.moved(before)
         if len(numbers := np.flatnonzero(peers)):
             touched |= self.board.has_elsewhere
-            for column in self.board.holders:
-                touched |= _among(column, peers, numbers)
+            touched[_among(self.board.holders, peers, numbers)[1]] = True
         if len(numbers := np.flatnonzero(slots)):
-            for place, column in enumerate(self._ranked):
-                touched |= _among(column, slots, numbers) & (self.answers.last >= place)
+            place, row = _among(self._ranked, slots, numbers)
+            touched[row[self.answers.last[row] >= place]] = True
             touched |= self.answers.reach == FAR
             if before.open_zones != now.open_zones:
                 touched |= self.answers.reach == ZONES
@@ -251,7 +277,6 @@ class Desk:
             apart = {root: one for root, one in self.apart.items() if root not in board.changed_apart}
             changed = board.changed_apart & board.apart.keys()
             self.apart = apart | {root: weigh(self.roster, board.apart[root]) for root in changed}
-        board.changed_apart.clear()
 
     def _forget_sums(self) -> None:
         count = len(self.roster.slots) if self.roster is not None else 0
@@ -264,6 +289,12 @@ class Desk:
         """Put the answers of rows into the sums, or take them out."""
         if not len(rows):
             return
+        self._count(rows, sign)
+        for total, columns in ((self._shares, self.answers.owners), (self._holdings, self.answers.stay)):
+            total += sign * bytes_by_slot(columns[:, rows], self._counted_bytes[rows], len(total))
+
+    def _count(self, rows: Rows, sign: int) -> None:
+        """The sums that are no sums by slot."""
         self._far += sign * int(np.count_nonzero(self.answers.reach[rows] == FAR))
         answers, sizes_bytes = self.answers, self._counted_bytes[rows]
         standing = answers.standing[rows]
@@ -272,25 +303,28 @@ class Desk:
         homeless = answers.homeless[rows].astype(np.int64)
         self._homeless_copies += sign * int(homeless.sum())
         self._homeless_bytes += sign * int((homeless * sizes_bytes).sum())
-        for total, columns in ((self._shares, answers.owners), (self._holdings, answers.stay)):
-            total += sign * bytes_by_slot(columns[:, rows], sizes_bytes, len(total))
 
 
-def _among(column: SlotColumn, named: Flags, numbers: Rows) -> Flags:
-    """Where a column has one of the numbers that are named; comparing is far faster than looking a few of them up."""
+def _among(columns: SlotColumn, named: Flags, numbers: Rows) -> tuple[Rows, Rows]:
+    """Column and row of the numbers that are named; comparing is far faster than looking a few of them up."""
     if len(numbers) > _FEW:
-        found: Flags = named[column]
-        return found
-    found = np.zeros(len(column), dtype=np.bool_)
-    for number in numbers:
-        found |= column == number
-    return found
+        found: Flags = named[columns]
+    else:
+        found = columns == numbers[0]
+        for number in numbers[1:]:
+            found |= columns == number
+    return np.divmod(np.flatnonzero(found), columns.shape[1])
 
 
 def bytes_by_slot(slots: SlotColumn, sizes_bytes: Sums, count: int) -> Sums:
-    """The sizes of each slot's roots together; exact, where one sum of floats would round beyond 2^53."""
-    columns, rows = np.nonzero(slots != NOBODY)
-    at, sizes = slots[columns, rows], sizes_bytes[rows]
+    """The sizes of each slot's roots together; exact, where one sum of floats may round."""
+    flat = slots.ravel()
+    known = np.flatnonzero(flat != NOBODY)
+    if not len(known):
+        return np.zeros(count, dtype=np.int64)
+    at, sizes = flat[known], sizes_bytes[known % slots.shape[1]]
+    if int(sizes.max()) < _EXACT // len(sizes):
+        return np.bincount(at, weights=sizes, minlength=count).astype(np.int64)
     low = np.bincount(at, weights=sizes & _LOW, minlength=count).astype(np.int64)
     high = np.bincount(at, weights=sizes >> _LOW_BITS, minlength=count).astype(np.int64)
     return low + (high << _LOW_BITS)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from node.replication.board import Board
 from node.replication.picking import Flags, ZoneColumn
 from node.replication.shortlist import NOBODY, SlotColumn
-from node.replication.view import FULL_AT_PERCENT
+from node.replication.view import FULL_AT_PERCENT, SwarmView
 from node.replication.weighing import Level, Roster
 
 PLACEABLE, ALIVE, ROOMY = 1, 2, 4
@@ -51,6 +51,11 @@ class Facts:
         roomy = [limits[slot] for slot in self.placeable if self.flags[slot] & ROOMY]
         self._roomy_limits = np.sort(np.array(roomy, dtype=np.int64))
         self.least_limit_bytes = int(self._roomy_limits[0]) if roomy else 0
+
+    def stand(self, roster: Roster, view: SwarmView) -> bool:
+        """Whether these hold for a view too that says of all peers what `roster` was made of."""
+        same = (roster.view.me, roster.view.mass_loss, self._peer_count)
+        return same == (view.me, view.mass_loss, len(self._board.peers))
 
     def has_room(self, slots: SlotColumn, sizes_bytes: npt.NDArray[np.int64]) -> Flags:
         """`Roster.has_room` for each root and slot."""

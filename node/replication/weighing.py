@@ -4,9 +4,10 @@ Pure, and the same for every reader: `planner` turns it into actions, `explain` 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, Self
 
 from node.replication.placement import Ranking, Slot, slots_of, spread
 from node.replication.view import FULL_AT_PERCENT, PeerState, RootView, SwarmView
@@ -64,6 +65,12 @@ class Roster:
         self.placing = {peer for slot in slots for peer in slot.peers if self._places(view, peer, kind)}
         self.placeable = [not self.placing.isdisjoint(slot.peers) for slot in slots]
         self.mine = self.slot_of.get(view.me)
+
+    def seen_in(self, view: SwarmView) -> Self:
+        """The same roster for a view that says the same of all peers."""
+        again = copy(self)
+        again.view = view
+        return again
 
     def _places(self, view: SwarmView, peer_id: str, kind: str) -> bool:
         peer = view.peers[peer_id]
