@@ -145,7 +145,7 @@ class _Batch:
     def __init__(self, facts: Facts, shortlist: Shortlist, board: Board, ranked: SlotColumn, rows: Rows) -> None:
         self.facts = facts
         self.shortlist = shortlist
-        holders = board.holders[:, rows]
+        holders = board.holders.take(rows, axis=1)
         self.holders = holders[: max(1, int((holders != NOBODY).any(axis=1).sum()))]
         self.min: Small = board.min[rows].astype(np.int16)
         self.max: Small = board.max[rows].astype(np.int16)
@@ -188,7 +188,7 @@ class _Batch:
         )
 
     def _count(self) -> _Counts:
-        level, slot = self.facts.level_of_peer[self.holders], self.facts.slot_of_peer[self.holders]
+        level, slot = self.facts.level_of_peer.take(self.holders), self.facts.slot_of_peer.take(self.holders)
         if self.facts.shared:
             _keep_best(level, slot)
         alive, suspect, away, draining = (
@@ -243,11 +243,11 @@ class _Batch:
         """The owners, and on which slots they depend: `Answers.reach` and `last`."""
         zone_count = len(self.facts.open_zones)
         nearest = self._ranked[: NEAREST_PER_COPY * int(self.max.max(initial=0))]
-        found = self._picked(slice(None), nearest[:, self.rows], counts, cautious, zone_count)
+        found = self._picked(slice(None), nearest.take(self.rows, axis=1), counts, cautious, zone_count)
         owners, last, sure, leaning = found.slots, found.last, found.sure, found.leaning
         again = np.flatnonzero(~sure | leaning)
         if len(again):
-            whole, ranked = self.shortlist.complete, self._ranked[:, self.rows[again]]
+            whole, ranked = self.shortlist.complete, self._ranked.take(self.rows[again], axis=1)
             found = self._picked(again, ranked, counts, cautious, None if whole else zone_count)
             owners[: len(found.slots), again] = found.slots
             last[again], sure[again], leaning[again] = found.last, found.sure, found.leaning
@@ -263,14 +263,14 @@ class _Batch:
     def _picked(
         self, rows: Any, candidates: SlotColumn, counts: _Counts, cautious: Flags, zone_count: int | None
     ) -> Picks:
-        flags = self.facts.flags[candidates]
+        flags = self.facts.flags.take(candidates)
         held = np.zeros(candidates.shape, dtype=np.bool_)
         for slots, counted in zip(counts.slot, counts.counted, strict=True):
             held |= (candidates == slots[rows]) & counted[rows]
         patient = ((flags & ALIVE) != 0) | ~cautious[rows]
         able = held | (patient & self.facts.has_room(candidates, self.size_bytes[rows]))
         able &= (flags & PLACEABLE) != 0
-        zones = self.facts.zone_of[candidates]
+        zones = self.facts.zone_of.take(candidates)
         return pick(candidates, zones, able, self.max[rows].astype(np.int64), zone_count=zone_count)
 
     def _lacking(self, owners: SlotColumn, lacks: Flags, counts: _Counts) -> SlotColumn:
@@ -278,7 +278,7 @@ class _Batch:
         rows = np.flatnonzero(lacks.any(axis=0))
         if len(rows):
             some, wanted = owners[:, rows], lacks[:, rows]
-            zones = self.facts.zone_of[some]
+            zones = self.facts.zone_of.take(some)
             used = self._zone_use(zones, counts, rows)
             found = pick(some, zones, wanted, _sum(wanted).astype(np.int64), used=used).slots
             lacking[: len(found), rows] = found
@@ -288,7 +288,7 @@ class _Batch:
         """How many counted copies are in the zones given."""
         used = np.zeros(zones.shape, dtype=np.uint16)
         for slots, counted in zip(counts.slot, counts.counted, strict=True):
-            used += (self.facts.zone_of[slots[rows]] == zones) & counted[rows]
+            used += (self.facts.zone_of.take(slots[rows]) == zones) & counted[rows]
         return used
 
     def _spreads(self, lacking: SlotColumn, counts: _Counts) -> Flags:

@@ -59,9 +59,9 @@ class Facts:
 
     def has_room(self, slots: SlotColumn, sizes_bytes: npt.NDArray[np.int64]) -> Flags:
         """`Roster.has_room` for each root and slot."""
-        roomy: Flags = (self.flags[slots] & ROOMY) != 0
+        roomy: Flags = (self.flags.take(slots) & ROOMY) != 0
         if sizes_bytes.max(initial=0) > self.least_limit_bytes:
-            roomy &= sizes_bytes <= self.limit_bytes[slots]
+            roomy &= sizes_bytes <= self.limit_bytes.take(slots)
         return roomy
 
     def is_elsewhere(self, rows: npt.NDArray[np.intp]) -> Flags:

@@ -57,28 +57,35 @@ def pick(
     if not depth:
         return Picks(picks, (wanted == 0) if zone_count is not None else sure, leaning, last)
     columns = np.arange(width)
-    dtype: Any = np.uint16 if depth * (most + 64) < 0xFFFF else np.uint32
-    taken = np.iinfo(dtype).max
-    rank: npt.NDArray[Any] = np.broadcast_to(np.arange(depth, dtype=dtype)[:, None], candidates.shape).copy()
+    dtype: Any = np.uint16 if depth * (most + 64) < 0x7FFF else np.uint32
+    taken = dtype(np.iinfo(dtype).max // 2 + 1)  # and all above: what is added to it changes nothing
+    rank: npt.NDArray[Any] = np.ascontiguousarray(np.where(eligible, np.arange(depth, dtype=dtype)[:, None], taken))
     if used is not None:
         rank += used.astype(dtype) * dtype(depth)
-    rank[~eligible] = taken
+    flat, slots_of, zones_of = rank.reshape(-1), candidates.reshape(-1), zones.reshape(-1)
     filled = np.zeros((most + 1, width), dtype=np.uint16)  # by copies: zones that have more than so many
     for turn in range(most):
         best = rank.min(axis=0)
         wants = wanted > turn
-        found = wants & (best != taken)
-        place, copies = np.divmod(np.where(found, best, 0).astype(np.intp), depth)[::-1]
-        np.maximum(last, np.minimum(place, EVERY), out=last, where=found, casting="unsafe")
-        last[wants & (~found | (copies > 0))] = EVERY
+        found = wants & (best < taken)
+        place = np.where(found, best, dtype(0))
+        spare = place >= depth  # in a zone that has copies
+        leans = bool(spare.any())
+        copies, place = np.divmod(place, dtype(depth)) if leans else (None, place)
+        np.maximum(last, np.minimum(place, dtype(EVERY)).astype(np.uint8), out=last)
+        np.putmask(last, wants & ~found | spare, EVERY)
         if zone_count is not None:
-            copies = np.minimum(copies, most)
-            sure &= ~wants | found & ((copies == 0) | (filled[copies - 1, columns] == zone_count))
-            leaning |= found & (copies > 0)
-            filled[copies[found], columns[found]] += 1
-        picks[turn] = np.where(found, candidates[place, columns], NOBODY)
-        rank[place[found], columns[found]] = taken
+            sure &= ~wants | found
+            if copies is None:
+                filled[0] += found
+            else:
+                copies = np.minimum(copies, most).astype(np.intp)
+                sure &= ~spare | (filled[copies - 1, columns] == zone_count)
+                leaning |= spare
+                filled[copies[found], columns[found]] += 1
+        at = place * np.intp(width) + columns  # where nothing was found: the first, which is taken or wanted no more
+        picks[turn] = np.where(found, slots_of.take(at), np.uint16(NOBODY))
+        flat[at] = taken
         if turn + 1 < most:
-            nearby = (zones == zones[place, columns]) & found & (rank != taken)
-            np.add(rank, dtype(depth), out=rank, where=nearby)
+            rank += (zones == zones_of.take(at)) * dtype(depth)
     return Picks(picks, sure, leaning, last)

@@ -13,6 +13,7 @@ from node.replication.board import Rows
 from node.replication.calling import calls
 from node.replication.columns import MISSING, MOVABLE, SPREAD, SURPLUS
 from node.replication.desk import Desk
+from node.replication.placement import Slot
 from node.replication.planner import Fetch, Urgency, act
 from node.replication.shortlist import NOBODY
 from node.replication.storm import StormGuard
@@ -69,6 +70,7 @@ class Side:
         self.moving: set[tuple[int, int]] = set()  # peer, image: rebalances under way
         self._seen: dict[int, PeerView] = {}
         self._watched_s = 0.0
+        self._slots: tuple[Slot, ...] = ()
         self._of_slot: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
 
     def split_off(self) -> Side:
@@ -151,9 +153,11 @@ class Side:
         peers = {one.peer_id: one for one in self._peers().values()}
         self.desk.look(SwarmView(me=next(iter(peers)), peers=peers, roots={}, mass_loss=self.mass_loss))
         assert self.desk.roster is not None
+        if self.desk.roster.slots is self._slots:
+            return
+        self._slots = slots = self.desk.roster.slots
         number_of = {facts.name: number for number, facts in self.facts.items()}
         self._of_slot = np.full(NOBODY + 1, -1, dtype=np.intp)
-        slots = self.desk.roster.slots
         self._of_slot[: len(slots)] = [number_of[slot.slot_id] for slot in slots]
 
     def _watch(self, now_s: float) -> None:
@@ -189,7 +193,8 @@ class Side:
         assert self.desk.facts is not None
         answers, board = self.desk.answers, self.desk.board
         rows = np.flatnonzero((answers.todo == SURPLUS) & (board.max > 0))
-        stay = answers.stay[:, rows]
+        most = int(board.max[rows].max(initial=0))
+        stay = answers.stay[:most, rows]  # of surplus ones so many stay, and they come first
         holders = board.holders[:, rows]
         level = self.desk.facts.level_of_peer[holders]
         surplus = level == Level.ALIVE
@@ -205,8 +210,7 @@ class Side:
         peers = holders[at, which].astype(np.intp)
         act_now = acting[peers]
         which = which[act_now]
-        most = int(board.max[rows].max(initial=0))
-        return Releases(peers[act_now], rows[which], staying[:most, which])
+        return Releases(peers[act_now], rows[which], staying[:, which])
 
     def plan_moves(self, used_bytes: npt.NDArray[np.int64], budget_bytes: int, acting: npt.NDArray[np.bool_]) -> None:
         """Have peers that hold too little of what they are named for begin to fetch it, by the reference planner."""

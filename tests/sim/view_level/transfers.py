@@ -29,13 +29,15 @@ class Transfers:
         return len(self._codes)
 
     def want(self, peers: Rows, images: Rows, urgency: npt.NDArray[np.int64]) -> None:
-        """These and no others are wanted now; what is under way goes on."""
-        codes, first = np.unique(peers * self._images + images, return_index=True)
-        urgency = urgency[first]
-        known = np.isin(codes, self._codes, assume_unique=True)
+        """These and no others are wanted now, each pair once; what is under way goes on."""
+        codes = peers * self._images + images
+        order = np.argsort(codes)
+        codes, urgency = codes[order], urgency[order]
         place = np.searchsorted(codes, self._codes)
         place[place == len(codes)] = 0
         keep = codes[place] == self._codes if len(codes) else np.zeros(len(self._codes), dtype=np.bool_)
+        known = np.zeros(len(codes), dtype=np.bool_)
+        known[place[keep]] = True
         heads = self._heads()
         new = codes[~known]
         self._turn += 1
