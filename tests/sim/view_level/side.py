@@ -199,7 +199,7 @@ class Side:
         level = self.desk.facts.level_of_peer[holders]
         surplus = level == Level.ALIVE
         staying = self._of_slot[stay]
-        for one in staying:
+        for one in staying.astype(holders.dtype):
             surplus &= holders != one
         levels = np.zeros(len(acting) + 1, dtype=np.uint8)
         levels[[*self.facts]] = [4 if self.states[number] == "alive" else 0 for number in self.facts]
