@@ -311,7 +311,9 @@ def _among(column: SlotColumn, named: Flags, numbers: Rows) -> Flags:
     if len(numbers) > _FEW:
         return named.take(column)
     found = np.zeros(len(column), dtype=np.bool_)
-    for number in numbers.astype(column.dtype):  # beside a wider number the whole column would be made wide: eight times slower
+    for number in numbers.astype(
+        column.dtype
+    ):  # beside a wider number the whole column would be made wide: eight times slower
         found |= column == number
     return found
 
