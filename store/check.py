@@ -84,8 +84,11 @@ def _staged(files: Files, home: str) -> Iterator[str]:
 
 
 def _absent(files: Files, home: str, readers: Readers) -> Iterator[str]:
+    """What is listed and not there, and what roots have lost; what only a fetch still wants was promised to nobody."""
     for key, size_bytes, place in readers.rows(
-        "SELECT cid, size_bytes, place FROM blocks WHERE place = ? OR place IS NULL", (FILE,)
+        "SELECT cid, size_bytes, place FROM blocks b WHERE place = ? OR (place IS NULL AND EXISTS ("
+        "SELECT 1 FROM owned d JOIN owners o ON o.id = d.owner WHERE d.block = b.id AND o.kind = 'root'))",
+        (FILE,),
     ):
         if place is None or files.size_bytes(f"{home}/{block_path(key)}") != size_bytes:
             yield block_path(key)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from store.blocks import block_path
 from store.store import Owner, Store
 from tests.unit.store.made import FailingDisk, block, large
 
@@ -39,6 +40,22 @@ def test_a_disk_that_is_well(store: Store) -> None:
     assert store.condition.find_lost() == 0
     assert store.condition.condemn([large("one")[0]]) == ()
     assert store.condition.quarantined == 0
+    store.close()
+
+
+def test_a_block_that_only_a_fetch_still_wants_breaks_no_promise(store: Store, tmp_path: Path) -> None:
+    def complaints() -> list[str]:
+        return [result.check for result in store.check() if not result.ok]
+
+    lone = large("lone")
+    store.put([lone], owner=Owner("fetch", b"f"))
+    store.settle()
+    for cid, _ in (lone, large("one")):
+        (tmp_path / block_path(cid)).write_bytes(b"rotten")
+    assert set(store.scrub().bad) == {lone[0], large("one")[0]}
+    assert complaints() == ["blocks"]
+    store.put([large("one")], owner=Owner("job", b"again"))
+    assert complaints() == []
     store.close()
 
 
