@@ -22,20 +22,28 @@ _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 class Lookup:
     """Resolves references against the live pins.
 
-    Roots are kept in order, so that a prefix is a range; `changed` keeps that up to date.
+    Roots are kept in order, so that a prefix is a range. What `changed` is told of is put in order when somebody looks:
+    most changes of a newcomer's come by the thousand, and before anybody does.
     """
 
     def __init__(self, records: RecordSet) -> None:
         self._records = records
-        self._roots = SortedSet(records.roots())
+        self._in_order = SortedSet(records.roots())
+        self._dirty: set[bytes] = set()
 
     def changed(self, roots: Iterable[bytes]) -> None:
         """The live pins of these roots may have come or gone."""
-        for root in roots:
-            if self._records.live_pins(root):
-                self._roots.add(root)
-            else:
-                self._roots.discard(root)
+        self._dirty.update(roots)
+
+    @property
+    def _roots(self) -> SortedSet:
+        """The roots that live pins want, in order."""
+        if self._dirty:
+            dirty, self._dirty = self._dirty, set()
+            wanted = {root for root in dirty if self._records.live_pins(root)}
+            self._in_order.difference_update(dirty - wanted)
+            self._in_order.update(wanted)
+        return self._in_order
 
     def roots_after(self, root: bytes) -> Iterator[bytes]:
         """The roots that live pins want, in order, from the one after `root` on."""

@@ -128,7 +128,8 @@ class Fields:
         return self.binaries(name, *CID_BYTES, max_count)
 
     def texts(self, name: str, max_bytes: int, max_count: int) -> tuple[str, ...]:
-        found = self.list_of(name, str, max_count)
+        if not (found := self.list_of(name, str, max_count)):
+            return ()
         return tuple([self._checked_text(name, entry, max_bytes, False) for entry in found])
 
     def addrs(self, name: str, max_count: int) -> tuple[str, ...]:
