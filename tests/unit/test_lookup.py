@@ -116,3 +116,13 @@ def test_nothing_of_that_name(swarm: Swarm, ref: str) -> None:
     swarm.pin(root_of(1))
     with pytest.raises(NotFound):
         swarm.lookup.find(ref)
+
+
+def test_roots_that_come_and_go_after_somebody_looked_are_in_order_at_the_next_look(swarm: Swarm) -> None:
+    ends = replace(swarm.pin(root_of(1)), expires_ms=NOW_MS + 1)
+    swarm.write(ends)
+    swarm.pin(root_of(2), name="b.jpg")
+    assert list(swarm.lookup.roots_after(b"")) == sorted([root_of(1), root_of(2)])
+    swarm.pin(root_of(3), name="c.jpg")
+    swarm.lookup.changed(swarm.records.due(NOW_MS + 2).roots)
+    assert list(swarm.lookup.roots_after(b"")) == sorted([root_of(2), root_of(3)])
