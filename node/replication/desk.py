@@ -25,6 +25,8 @@ from node.replication.weighing import Roster, Standing, Weighed, weigh
 SHORT = 16
 """Slots kept of each root: of a hundred in three zones they tell the owners of 995 in 1,000. Measured."""
 LONGEST = 64
+MOST_GONE = 0.75
+"""Where fewer of all slots may own something, as in a split, these alone are ranked at once."""
 MOST_FAR = 0.05
 """Share of rows whose shortlist may fail before another one is made."""
 
@@ -191,6 +193,8 @@ class Desk:
         assert self.facts is not None
         present = np.flatnonzero(self.board.present)
         among = list(range(len(self.roster.slots)))
+        if len(self.facts.placeable) < MOST_GONE * len(among):
+            among = self.facts.placeable.tolist()
         while True:
             self._shortlist = shortlist = Shortlist(self.roster.slots, among, self._length)
             self._ranked = np.full((shortlist.length, len(self.board.present)), NOBODY, dtype=np.uint16)

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.sim.view_level import churn
 from tests.sim.view_level.churn import Rates
+from tests.sim.view_level.side import REPAIR_AFTER_S
 from tests.sim.view_level.story import Story
 from tests.sim.view_level.swarm import Setting
 
@@ -42,6 +44,23 @@ def test_months_of_churn_lose_nothing_by_release() -> None:
 def test_without_leases_the_same_seed_lets_needed_copies_go() -> None:
     story = lived(replace(TINY, with_leases=False))
     assert story.swarm.world.short_releases > 10
+
+
+@pytest.mark.parametrize("lasts_s", [(60.0, 295.0), (1200.0, 3600.0)])
+def test_only_blips_longer_than_repair_after_have_copies_made(
+    lasts_s: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(churn, "BLIP_S", lasts_s)
+    quiet = Rates(
+        deaths=0, disk_losses=0, splits=0, blips=20
+    )  # so few that no two are silent at once: none is below min
+    story = lived(replace(TINY, false_share=0.0, rates=quiet))
+    assert story.faults.count > 5
+    is_long = lasts_s[0] > REPAIR_AFTER_S
+    assert (story.swarm.moved_bytes > 0) == is_long
+    assert (story.swarm.released > 0) == is_long
+    assert story.below_min_s == 0
+    assert story.settled_s is not None
 
 
 def test_one_seed_gives_one_story() -> None:

@@ -67,7 +67,7 @@ class Side:
         self.guard = StormGuard()
         self.mass_loss = False
         self.stale = True
-        self.moving: set[tuple[int, int]] = set()  # peer, image: rebalances under way
+        self._moving: Rows = np.zeros(0, dtype=np.intp)  # rebalances under way: peer * images + image
         self._seen: dict[int, PeerView] = {}
         self._watched_s = 0.0
         self._slots: tuple[Slot, ...] = ()
@@ -226,21 +226,23 @@ class Side:
             me = replace(view, me=self.facts[number].name, moves_left_bytes=budget_bytes)
             desk.roster = roster = Roster(me, KIND, desk.roster.ranking)
             called = calls(desk, me, balance)
-            rows = called.fetches[desk.answers.todo[called.fetches] == MOVABLE][:2000]
+            rows = called.fetches[desk.answers.todo[called.fetches] == MOVABLE]
             if not len(rows):
                 continue
+            ahead_bytes = np.cumsum(desk.board.size_bytes[rows])  # nearly all that call are moved, up to the budget
+            rows = rows[: 1 + np.searchsorted(ahead_bytes, 1.25 * budget_bytes)]
             views = [desk.board.view(row) for row in rows.tolist()]
             roster.ranking.learn(one.root for one in views)
             weighed = [weigh(roster, one) for one in views]
             planned = act(me, {KIND: roster}, weighed, balance.copy())
             roster.ranking.keep_only(())
             images = [desk.board.row_of[a.root] for a in planned.actions if isinstance(a, Fetch)]
-            self.moving.update((number, image) for image in images)
+            codes = number * self.believed.shape[1] + np.array(images, dtype=np.intp)
+            self._moving = np.union1d(self._moving, codes)
 
     def _moves_under_way(self) -> tuple[Rows, Rows, npt.NDArray[np.int64]]:
-        pairs = np.array(sorted(self.moving), dtype=np.intp).reshape(-1, 2)
-        peers, images = pairs[:, 0], pairs[:, 1]
+        peers, images = np.divmod(self._moving, self.believed.shape[1])
         lacks = (self._of_slot[self.desk.answers.lacking[:, images]] == peers).any(axis=0)
         still = lacks & (self.desk.answers.todo[images] == MOVABLE)
-        self.moving = set(map(tuple, pairs[still].tolist()))
+        self._moving = self._moving[still]
         return peers[still], images[still], np.full(int(still.sum()), int(Urgency.REBALANCE))
