@@ -39,6 +39,7 @@ class Transfers:
         known = np.zeros(len(codes), dtype=np.bool_)
         known[place[keep]] = True
         heads = self._heads()
+        gone = self._codes[heads[~keep[heads]]]
         new = codes[~known]
         self._turn += 1
         kept = urgency[place[keep]] << 40 | self._ranks[keep] & _TURN
@@ -46,7 +47,6 @@ class Transfers:
         self._codes = np.concatenate([self._codes[keep], new])
         order = np.lexsort((self._codes, ranks, self._codes // self._images))
         self._codes, self._ranks = self._codes[order], ranks[order]
-        gone = np.setdiff1d(heads, self._codes)
         self._ahead_bytes[gone // self._images] = 0.0
 
     def advance(self, seconds: float, up: npt.NDArray[np.bool_]) -> tuple[Rows, Rows]:
@@ -83,6 +83,6 @@ class Transfers:
     def _peers(self) -> npt.NDArray[np.int64]:
         return self._codes // self._images
 
-    def _heads(self) -> npt.NDArray[np.int64]:
-        peers = self._peers()
-        return self._codes[np.flatnonzero(np.diff(peers, prepend=-1))]
+    def _heads(self) -> Rows:
+        """Where in the table the first of every peer is."""
+        return np.flatnonzero(np.diff(self._peers(), prepend=-1))
