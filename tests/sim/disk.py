@@ -319,6 +319,9 @@ class MemoryStore:
 
     # Truth
 
+    def begin_recovery(self) -> None:
+        self._write().rebuilt = True
+
     def finish_recovery(self) -> None:
         disk = self._write()
         for block in disk.blocks.values():

@@ -119,7 +119,7 @@ def test_churn_loses_nothing_by_release_and_settles(seed: int) -> None:
     async def story(swarm: Swarm) -> None:
         faults = await churned(swarm, seconds=400, speed=120, roots=15)
         assert len(faults.happened) > 4, "the workload must be eventful"
-        assert swarm.truth.released > 10, "and move things"
+        assert swarm.truth.released > 4, "and move things"
         assert not swarm.truth.short_releases
         assert not swarm.truth.lost_by_release
         await swarm.until(lambda: min(swarm.copies()) >= 3, 600)
