@@ -136,6 +136,43 @@ class StoreInUse(StoreError):
         self.pid = pid
 
 
+class NotInBackend(StoreError):
+    """A backend that answers has nothing of that name."""
+
+    def __init__(self, place: str, name: str) -> None:
+        super().__init__(f"{place}: {_shortened(name)} is not there")
+        self.place = place
+        self.name = name
+
+
+class BackendFailed(DiskFailed):
+    """A backend did not do what was asked of it: for whoever reads blocks the same as a disk that failed."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, place: str, why: str, hint: str = "") -> None:
+        super().__init__(place, why, hint)
+        self.place = place
+
+
+class BackendRefused(BackendFailed):
+    """It understood and will not: credentials, permissions, a name it cannot have. Trying again does not help."""
+
+    def __init__(
+        self, place: str, why: str, hint: str = "see whether its credentials may read and write there"
+    ) -> None:
+        super().__init__(place, why, hint)
+
+
+class BackendUnavailable(BackendFailed):
+    """It could not be asked, failed, or took too long; or it is not the store it was. Trying later may work."""
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, place: str, why: str, hint: str = "see whether it runs and can be reached from here") -> None:
+        super().__init__(place, why, hint)
+
+
 class ImageRejected(StoreError):
     """The bytes are not an image that we accept; `reason` says why, for the person who sent them."""
 

@@ -38,6 +38,16 @@ class Site(StrEnum):
     COMPACTED = "bytes of a compacted segment"
 
 
+class ObjectSite(StrEnum):
+    """Every fsync of the backend `local`."""
+
+    OBJECT = "bytes of an object"
+    NAMED = "name of an object"
+    GONE = "absence of an object"
+    FOLDER = "name of a folder of objects"
+    ID = "name of the store's id"
+
+
 class Files:
     """The real disk. Errors are `OSError`; `disk_errors` makes `StoreError`s of them.
 
@@ -73,14 +83,14 @@ class Files:
     def truncate(self, fd: int, size_bytes: int) -> None:
         os.ftruncate(fd, size_bytes)
 
-    def fsync(self, fd: int, site: Site) -> None:
+    def fsync(self, fd: int, site: Site | ObjectSite) -> None:
         """Return once the file's bytes and length survive a power loss; `site` says what for."""
         os.fsync(fd)
 
     def close(self, fd: int) -> None:
         os.close(fd)
 
-    def fsync_folder(self, path: str, site: Site) -> None:
+    def fsync_folder(self, path: str, site: Site | ObjectSite) -> None:
         """Return once the names in `path` survive a power loss; `site` says what for."""
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -90,6 +100,11 @@ class Files:
 
     def rename(self, source: str, target: str) -> None:
         os.rename(source, target)
+
+    def rename_new(self, source: str, target: str) -> None:
+        """Rename where there is no `target` yet. Raises: FileExistsError."""
+        os.link(source, target)
+        os.unlink(source)
 
     def unlink(self, path: str) -> None:
         os.unlink(path)
