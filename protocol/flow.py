@@ -7,7 +7,15 @@ from typing import ClassVar
 from protocol.codec import Body
 from protocol.fields import Fields, Replicas, present
 from protocol.identity import PeerId
-from protocol.limits import FLOW_NAME_BYTES, KIND_BYTES, MEMBERS, RECORD_ID_BYTES, SIZE_BYTES_MAX
+from protocol.limits import (
+    FLOW_MEDIA_TYPES,
+    FLOW_NAME_BYTES,
+    KIND_BYTES,
+    MEDIA_TYPE_BYTES,
+    MEMBERS,
+    RECORD_ID_BYTES,
+    SIZE_BYTES_MAX,
+)
 from protocol.stamp import ZERO, Stamp
 
 
@@ -20,6 +28,9 @@ class Flow:
         backend: kind of store new images go to; None is the peer's default.
         replicas: the factor, or None to inherit the charter's default.
         max_root_bytes: largest root it takes, None is no limit of its own.
+        max_px: most pixels (width × height) of an original, None is no limit of its own.
+        media_types: of the originals it takes; empty is every one.
+        strip: location and camera data are taken out of originals before they go in.
         adders: peers that may add; empty is every curator.
         deleted: the flow is gone.
         stamp: when this version was written.
@@ -31,6 +42,9 @@ class Flow:
     backend: str | None = None
     replicas: Replicas | None = None
     max_root_bytes: int | None = None
+    max_px: int | None = None
+    media_types: tuple[str, ...] = ()
+    strip: bool = False
     adders: tuple[PeerId, ...] = ()
     deleted: bool = False
     stamp: Stamp = ZERO
@@ -45,6 +59,9 @@ class Flow:
             backend=self.backend,
             replicas=self.replicas,
             max_root_bytes=self.max_root_bytes,
+            max_px=self.max_px,
+            media_types=self.media_types,
+            strip=self.strip,
             adders=self.adders,
             deleted=self.deleted,
             stamp=self.stamp,
@@ -59,6 +76,9 @@ class Flow:
             backend=fields.text_or_none("backend", KIND_BYTES),
             replicas=fields.replicas_or_none("replicas"),
             max_root_bytes=fields.integer_or_none("max_root_bytes", 1, SIZE_BYTES_MAX),
+            max_px=fields.integer_or_none("max_px", 1, SIZE_BYTES_MAX),
+            media_types=fields.texts("media_types", MEDIA_TYPE_BYTES, FLOW_MEDIA_TYPES),
+            strip=fields.flag("strip"),
             adders=fields.peers("adders", MEMBERS),
             deleted=fields.flag("deleted"),
             stamp=fields.stamp("stamp"),

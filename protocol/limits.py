@@ -40,6 +40,8 @@ ZONE_BYTES: Final = 64
 KIND_BYTES: Final = 16
 MEDIA_TYPE_BYTES: Final = 127
 """RFC 6838 section 4.2: 127 characters at most on either side; ours are far shorter."""
+FLOW_MEDIA_TYPES: Final = 32
+"""Types that a flow may be limited to; there are about a dozen."""
 ORIGIN_BYTES: Final = 2048
 """A URL: what every browser and server takes."""
 ADDR_BYTES: Final = 256

@@ -74,6 +74,7 @@ RECORDS = {
         deleted=True,
         stamp=STAMP,
     ),
+    "flow-limited": Flow(name="photos", max_px=10**7, media_types=("image/jpeg", "image/png"), strip=True, stamp=STAMP),
     "admission": Admission(peer=PEER.peer_id, roles=(CURATOR, KEEPER), stamp=STAMP),
     "expulsion": Expulsion(peer=OTHER.peer_id, reason="key lost", stamp=STAMP),
     "departure": Departure(stamp=STAMP),
