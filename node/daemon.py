@@ -17,7 +17,7 @@ from functools import partial
 
 import trio
 
-from node.assembly import assemble
+from node.assembly.daemon import assemble
 from node.config import Effective
 from node.control.server import serve as serve_control
 from node.errors import Failed, UserError

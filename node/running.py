@@ -31,7 +31,7 @@ from store.errors import DiskFailed, StoreError, StoreFull
 from store.store import Owner
 
 if TYPE_CHECKING:
-    from node.assembly import Hooks
+    from node.assembly.hooks import Hooks
 
 log = logging.getLogger("pinakothek.daemon")
 
@@ -91,6 +91,8 @@ class Daemon:
         hooks.swarm_ms = lambda: parts.knowledge.membership.swarm_ms(wall_ms())
         hooks.invites_open = self._invites_open
         hooks.unreadable = self._retraction.nudge
+        hooks.blocked = self.blocked
+        hooks.lately_heard = self.lately_heard
         parts.host.on_connected.append(self._connected)
         parts.orders.listeners.append(self._orders_changed)
         self._inner.gatekeeping.moved(set())

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import trio
 
-from node.assembly import assemble
+from node.assembly.daemon import assemble
+from node.assembly.network import Network
 from node.config import Config, load
 from node.events import wall_ms
 from node.keys import IDENTITY, STEWARD, write_key
@@ -123,7 +124,8 @@ class SimPeer:
                 return None
             return block
 
-        return host, SimGossip(host), SimRpc(host), SimBitswap(host, read=read, may_serve=gatekeeping.may_serve)
+        bitswap = SimBitswap(host, read=read, may_serve=gatekeeping.may_serve)
+        return Network(host, SimGossip(host), SimRpc(host), bitswap)  # type: ignore[arg-type]
 
     async def kill(self, *, silently: bool = False) -> None:
         """SIGKILL, or with `silently` the power goes; what the process was doing changes nothing any more."""

@@ -1,0 +1,1 @@
+"""A daemon is put together here: which part knows which. Nothing decides; the hooks only pass on."""

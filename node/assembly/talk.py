@@ -1,0 +1,60 @@
+"""Those who talk with the other members: beats, records and holdings, spoken, heard and caught up with."""
+
+from dataclasses import dataclass
+
+import trio
+
+from node.assembly.ground import Ground
+from node.assembly.truth import Truth
+from node.events import wall_ms
+from node.swarm.catching_up import CatchingUp
+from node.swarm.comeback import INCARNATION_FACT, Comeback
+from node.swarm.contacts import Contacts
+from node.swarm.listening import Listening
+from node.swarm.speaking import Speaking
+from node.swarm.sync_answers import SyncAnswers
+from node.version import VERSION
+from store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talk:
+    """With members alone."""
+
+    contacts: Contacts
+    comeback: Comeback
+    speaking: Speaking
+    listening: Listening
+    catching_up: CatchingUp
+
+
+async def talk(ground: Ground, truth: Truth) -> Talk:
+    """Make them; who answers sync is bound to its protocol."""
+    knowledge, hooks = ground.knowledge, ground.hooks
+    host, gossip, rpc, _ = ground.network
+    contacts = Contacts(host, ground.store, knowledge)
+    comeback = Comeback(
+        rpc, ground.store, knowledge, reachable=contacts.linked,
+        incarnation=await trio.to_thread.run_sync(_next_incarnation, ground.store),
+    )  # fmt: skip
+    speaking = Speaking(
+        host, gossip, ground.swarm_id, knowledge, name=ground.config.name, version=VERSION, comeback=comeback,
+        describe=ground.about.describe, muted=lambda: truth.retracting.overdue,
+    )  # fmt: skip
+    listening = Listening(
+        gossip, ground.swarm_id, knowledge, on_beat=lambda signed: hooks.beat(signed), on_offence=host.cut_off
+    )
+    catching_up = CatchingUp(
+        rpc, ground.records, knowledge.book, reachable=contacts.linked, on_holders=lambda roots: hooks.replan(roots),
+        on_offence=host.cut_off,
+    )  # fmt: skip
+    SyncAnswers(rpc, ground.records.counting, stated=knowledge.stated_of, last_heard=knowledge.last_heard)
+    return Talk(contacts=contacts, comeback=comeback, speaking=speaking, listening=listening, catching_up=catching_up)
+
+
+def _next_incarnation(store: Store) -> int:
+    """One more than the last; with the count lost, more than it can have been: far fewer starts than seconds."""
+    last = store.fact(INCARNATION_FACT)
+    incarnation = (wall_ms() // 1000 if last is None and store.rebuilt else int(last or b"0")) + 1
+    store.set_fact(INCARNATION_FACT, str(incarnation).encode())
+    return incarnation
