@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from node.errors import Usage
+from node.kinds import KINDS
 from node.quantities import parse_duration, parse_size
 
 FILE_NAME = "config.toml"
@@ -19,7 +20,7 @@ PREFIX = "PINAKOTHEK_"
 DEFAULT_GATEWAY = "127.0.0.1:8480"
 MAX_NAME_CHARS = 64
 """Names and zones travel in every heartbeat; DESIGN bounds every size, this bound is a guess."""
-BACKENDS = frozenset({"ipfs", "kubo", "s3", "local"})
+BACKENDS = frozenset(KINDS)
 LEAST_BANDWIDTH_BYTES = 64 << 10
 """A cap below this would let a root of a few megabytes run into the time-outs of those who wait for it. Guess."""
 

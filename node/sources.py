@@ -37,12 +37,14 @@ class Sources:
 
         A member may have the blocks without holding the root: as part of another, such as an image's original.
 
+        Where this peer itself has them on another kind nobody need be connected.
+
         Args:
             failures: tries in a row that failed; after one, those who say that they hold it are not all who is asked.
         """
         connected = self._host.connected()
         known = [peer for peer in fetch.sources if peer in connected]
-        if known and not failures:
+        if not failures and (known or self._knowledge.me in fetch.sources):
             return known
         named = await self._dial_named(fetch.root)
         is_member = self._knowledge.records.counting.is_member

@@ -5,7 +5,9 @@
    fsynced before it is sent; until it ends the owner neither releases nor deletes the root, wanted or not.
 3. With a proven lease from everyone it asked the asker releases, at once. A refusal, silence or a lease of its own
    that it grants meanwhile cancels the round.
-4. When a round is over the asker gives its leases back: they end before their time, so that an owner whose copy is
+4. A root that moved to another kind is let go on the old one under leases on the new: `max` copies there, one of which
+   may be the asker's own. It promises that one to nobody, but has no round for it while this one runs.
+5. When a round is over the asker gives its leases back: they end before their time, so that an owner whose copy is
    surplus as well need not wait. A lease is named by its nonce: giving back an old one cannot end a later one.
 
 Whatever the views that led here, `max` others have promised to keep the root at the moment a copy goes. Two peers that
@@ -114,6 +116,7 @@ class Cancel:
     """The round is over and nothing may be released.
 
     Attributes:
+        kind: that of the leases.
         give_back: peers to tell that this nonce's lease is no longer needed.
     """
 
@@ -129,6 +132,7 @@ class ReleaseRound:
     """One attempt of this peer to let a root go.
 
     Attributes:
+        kept_on: the kind on which those who are asked keep it.
         needed: peers whose leases it takes, all of them.
         leased_by: the peers of `needed` that granted so far.
         decided: all leases are in and the release is being carried out.
@@ -136,6 +140,7 @@ class ReleaseRound:
 
     root: bytes
     kind: str
+    kept_on: str
     nonce: bytes
     needed: frozenset[str]
     deadline_ms: int
@@ -236,23 +241,39 @@ class Leases:
     # the asker's side
 
     def begin(
-        self, root: bytes, kind: str, needed: Iterable[str], max_copies: int, *, nonce: bytes, now_ms: int
+        self,
+        root: bytes,
+        kind: str,
+        needed: Iterable[str],
+        max_copies: int,
+        *,
+        nonce: bytes,
+        now_ms: int,
+        kept_on: str | None = None,
     ) -> ReleaseRound | Refused:
-        """Start a round; the caller asks every peer of `needed` with this nonce.
+        """Start a round; the caller asks every other peer of `needed` with this nonce.
+
+        Args:
+            kept_on: the kind that the root has moved to and that `needed` hold it on; None is `kind`. This peer may
+                then be one of them: the caller sees to it that it holds the root there, now and when it releases.
 
         Raises:
-            ValueError: `needed` has fewer than `max_copies` peers other than this one, or the nonce is in use.
+            ValueError: `needed` has fewer than `max_copies` peers that count, or the nonce is in use.
         """
+        kept_on = kept_on or kind
         peers = frozenset(needed) - {self.me}
-        if len(peers) < max_copies:
-            raise ValueError(f"{len(peers)} peers to ask where {max_copies} leases are needed")
+        own = kept_on != kind and self.me in needed
+        if len(peers) + own < max_copies:
+            raise ValueError(f"{len(peers) + own} peers to ask where {max_copies} leases are needed")
         if nonce in self._rounds:
             raise ValueError(f"nonce {nonce.hex()} names a round already")
         if self.bound(root, kind, now_ms):
             return Refused(reason="leased", detail="this peer promised to keep the root")
-        if self._round_of(root, kind) is not None:
+        if any(one.root == root for one in self._rounds.values()):
             return Refused(reason="releasing", detail="a round for the root is running")
-        started = ReleaseRound(root=root, kind=kind, nonce=nonce, needed=peers, deadline_ms=now_ms + ROUND_MS)
+        started = ReleaseRound(
+            root=root, kind=kind, kept_on=kept_on, nonce=nonce, needed=peers, deadline_ms=now_ms + ROUND_MS
+        )
         started.decided = not peers
         self._rounds[nonce] = started
         return started
@@ -271,7 +292,7 @@ class Leases:
                 reason="the round is over",
                 give_back=frozenset({lease.owner}),
             )
-        mine = (lease.root, lease.kind, lease.to) == (running.root, running.kind, self.me)
+        mine = (lease.root, lease.kind, lease.to) == (running.root, running.kept_on, self.me)
         if running.decided or not mine or lease.owner not in running.needed:
             return None
         if not proven:
@@ -316,7 +337,7 @@ class Leases:
     def _end(self, running: ReleaseRound, reason: str) -> Cancel:
         del self._rounds[running.nonce]
         return Cancel(
-            root=running.root, kind=running.kind, nonce=running.nonce, reason=reason, give_back=running.needed
+            root=running.root, kind=running.kept_on, nonce=running.nonce, reason=reason, give_back=running.needed
         )
 
     def _round_of(self, root: bytes, kind: str) -> ReleaseRound | None:

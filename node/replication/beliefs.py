@@ -106,9 +106,8 @@ class Beliefs:
             wanted = self._records.wanted(root)
             for kind in wanted.kinds if wanted else ():
                 keys[RootKey(root, kind)] = None
-            for kind in ("ipfs",):
-                if own.holds(root, kind):
-                    keys[RootKey(root, kind)] = None
+            for kind in own.kinds_of(root):
+                keys[RootKey(root, kind)] = None
         return list(keys)
 
     def all_roots(self) -> set[bytes]:
@@ -136,6 +135,7 @@ class Beliefs:
             elsewhere=absent | self._on_other_kinds(key),
             unproven=self._doubts.unproven(key.root, key.kind),
             ever_held=key.root in self._ever_held or is_image,
+            instead=() if here or wanted is None else tuple(self.root(RootKey(key.root, k)) for k in wanted.kinds),
         )
 
     def _copies_to_plan(self, wanted_max: int, holders: frozenset[str], absent: frozenset[str]) -> int:
@@ -151,7 +151,8 @@ class Beliefs:
         return peer_id == self._knowledge.me or (peer is not None and peer.sees in ("alive", "suspect"))
 
     def _on_other_kinds(self, key: RootKey) -> frozenset[str]:
-        kinds = self._knowledge.book.kinds(key.root) - {key.kind}
+        known = {*self._knowledge.book.kinds(key.root), *self._knowledge.own.kinds_of(key.root)}
+        kinds = known - {key.kind}
         return frozenset[str]().union(*(self._knowledge.holders(key.root, kind) for kind in kinds))
 
     def _peers(self) -> dict[str, PeerView]:

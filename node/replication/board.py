@@ -33,6 +33,7 @@ class Board:
         holders: of shape (width, rows), packed from the front, the rest is `NOBODY`.
         seed, min, max, size_bytes, ever_held: as `RootView` has them.
         has_elsewhere: whether some peer that is no replica has the blocks.
+        may_go: as `RootView` has it.
         apart: roots that are in no row.
         changed, new: whether a row was written, or given to a root, since `Survey` looked; `changed_apart`: roots apart that were.
     """
@@ -48,11 +49,13 @@ class Board:
         self._free: list[int] = []
         self._elsewhere: dict[int, frozenset[str]] = {}
         self._unproven: dict[int, frozenset[str]] = {}
+        self._instead: dict[int, tuple[RootView, ...]] = {}
         self.holders: SlotColumn = np.full((WIDTH, 0), NOBODY, dtype=np.uint16)
         self.seed: Words = np.zeros(0, dtype=np.uint64)
         self.min = self.max = np.zeros(0, dtype=np.uint16)
         self.size_bytes = np.zeros(0, dtype=np.int64)
-        self.ever_held = self.has_elsewhere = self.present = self.changed = self.new = np.zeros(0, dtype=np.bool_)
+        self.ever_held = self.has_elsewhere = self.may_go = np.zeros(0, dtype=np.bool_)
+        self.present = self.changed = self.new = np.zeros(0, dtype=np.bool_)
 
     def __len__(self) -> int:
         return len(self.row_of) + len(self.apart)
@@ -94,6 +97,11 @@ class Board:
         self._set(self._elsewhere, row, view.elsewhere)
         self._set(self._unproven, row, view.unproven)
         self.has_elsewhere[row] = bool(view.elsewhere)
+        self.may_go[row] = view.may_go
+        if view.instead:
+            self._instead[row] = view.instead
+        else:
+            self._instead.pop(row, None)
 
     def put_many(
         self, roots: Sequence[bytes], *, low: int, high: int, sizes_bytes: npt.NDArray[np.int64], holders: SlotColumn
@@ -111,7 +119,7 @@ class Board:
         self.row_of.update(zip(roots, rows.tolist(), strict=True))
         self.seed[rows] = np.fromiter(map(root_seed, roots), dtype=np.uint64, count=count)
         self.min[rows], self.max[rows], self.size_bytes[rows] = low, high, sizes_bytes
-        self.ever_held[rows] = self.present[rows] = self.new[rows] = True
+        self.ever_held[rows] = self.may_go[rows] = self.present[rows] = self.new[rows] = True
         self.holders[: len(holders), first : first + count] = holders
         self.changed[rows] = True
         return rows
@@ -128,6 +136,7 @@ class Board:
         self.holders[:, row] = NOBODY
         self._set(self._elsewhere, row, _NONE)
         self._set(self._unproven, row, _NONE)
+        self._instead.pop(row, None)
         self.changed[row] = True
         self._free.append(row)
 
@@ -165,6 +174,7 @@ class Board:
             elsewhere=self._elsewhere.get(row, _NONE),
             unproven=self._unproven.get(row, _NONE),
             ever_held=bool(self.ever_held[row]),
+            instead=self._instead.get(row, ()),
         )
 
     def elsewhere_of(self, row: int) -> frozenset[str]:
@@ -186,7 +196,8 @@ class Board:
         return row
 
     def _grow(self, rows: int) -> None:
-        for name in ("seed", "min", "max", "size_bytes", "ever_held", "has_elsewhere", "present", "changed", "new"):
+        flags = ("ever_held", "has_elsewhere", "may_go", "present", "changed", "new")
+        for name in ("seed", "min", "max", "size_bytes", *flags):
             setattr(self, name, grown(getattr(self, name), rows, 0))
         self.holders = grown(self.holders, rows, NOBODY)
 

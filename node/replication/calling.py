@@ -169,7 +169,7 @@ def _urgency(desk: Desk, view: SwarmView, rows: Rows) -> npt.NDArray[np.int64]:
 def _surplus(desk: Desk, me: str, mine: int) -> Rows:
     rows = np.flatnonzero(desk.answers.todo == SURPLUS)
     holders: SlotColumn = desk.board.holders[:, rows]
-    held = (holders == desk.board.number_of(me)).any(axis=0)
+    held = (holders == desk.board.number_of(me)).any(axis=0) & desk.board.may_go[rows]
     found: Rows = rows[held & ~(desk.answers.stay[:, rows] == mine).any(axis=0)]
     return found
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from node.replication.links import lessors
-from node.replication.planner import Action, Fetch, Planner, Release
+from node.replication.planner import Action, Fetch, Planner, Release, kinds_of
 from node.replication.view import RootKey, SwarmView
 from node.replication.weighing import Level, Roster, Standing, Weighed, barred, weigh
 
@@ -51,7 +51,7 @@ def assess(view: SwarmView, key: RootKey, planner: Planner | None = None) -> Ass
 def assess_all(view: SwarmView, keys: Collection[RootKey], planner: Planner | None = None) -> dict[RootKey, Assessment]:
     """`assess` for several roots, whose actions are planned together: what does not fit here beside the first is told."""
     planner = planner or Planner()
-    rosters = planner.rosters(view, {key.kind for key in keys})
+    rosters = planner.rosters(view, kinds_of(view.roots[key] for key in keys))
     actions = {RootKey(action.root, action.kind): action for action in planner.survey(view, keys).actions}
     return {key: _assessed(view, rosters[key.kind], key, actions.get(key)) for key in keys}
 
@@ -81,7 +81,8 @@ def _why_idle(view: SwarmView, roster: Roster, one: Weighed) -> str:
     if me.state != "alive":
         return f"this peer is {me.state}"
     if one.standing == "unwanted":
-        return "no live pin wants it"
+        there = ", ".join(f"{len(other.holders)} of {other.max} copies on {other.kind}" for other in one.root.instead)
+        return f"moved: {there}" if there else "no live pin wants it"
     if one.missing:
         return _why_not_fetched(view, roster, one)
     if view.mass_loss and len(one.counted) != one.root.max:

@@ -57,8 +57,24 @@ def lessors(roster: Roster, one: Weighed) -> tuple[str, ...]:
     return tuple(granters[slot] for slot in asked)
 
 
+def keepers_instead(roster: Roster, one: Weighed) -> tuple[str, ...]:
+    """The holders whose copies take the place of one on another kind; empty where `max` of them are not to be had.
+
+    They are `max` of those that stay, alive, proven and linked, in as many zones as the first `max`. This peer itself
+    may be one of them: what it lets go is its copy on the other kind.
+    """
+    granters = {slot: peer for slot in one.kept if (peer := _granter(roster, one, slot)) is not None}
+    asked = spread(one.kept, roster.zones, one.root.max, among=granters.__contains__)
+    zones = {roster.zones[slot] for slot in one.kept[: one.root.max]}
+    if len(asked) < one.root.max or len({roster.zones[slot] for slot in asked}) < len(zones):
+        return ()
+    return tuple(granters[slot] for slot in asked)
+
+
 def _granter(roster: Roster, one: Weighed, slot: int) -> str | None:
     me = roster.view.peers[roster.view.me]
+    if me.peer_id in roster.slots[slot].peers and me.peer_id in one.root.holders:
+        return me.peer_id
     for peer in roster.slots[slot].peers:
         able = roster.levels[peer] == Level.ALIVE and peer in one.root.holders and peer not in one.root.unproven
         if able and linked(me, roster.view.peers[peer]):

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
-from node.replication.links import bridge, lessors, sources
+from node.replication.links import bridge, keepers_instead, lessors, sources
 from node.replication.moves import BAND_PERCENT, Balance, at_rest, balance_of, mover, spreader, store_key
 from node.replication.placement import Ranking
-from node.replication.view import ROOM_AGAIN_PERCENT, RootKey, SwarmView
+from node.replication.view import ROOM_AGAIN_PERCENT, RootKey, RootView, SwarmView
 from node.replication.weighing import Roster, Standing, Weighed, barred, weigh
 
 
@@ -54,6 +54,7 @@ class Release:
     Attributes:
         ask: as many peers as the root's `max`, one a store; empty only where no live pin wants the root.
         max: the factor that the asked owners are told.
+        kept_on: the kind on which they keep the root: `kind`, or the one that the root has moved to.
     """
 
     root: bytes
@@ -61,6 +62,7 @@ class Release:
     ask: tuple[str, ...]
     max: int
     reason: str
+    kept_on: str
 
 
 Action = Fetch | Release
@@ -124,7 +126,7 @@ class Planner:
         """
         keys = view.roots if roots is None else dict.fromkeys(roots)
         wanted = [view.roots[key] for key in keys if key in view.roots]
-        rosters = self.rosters(view, {root.kind for root in wanted})
+        rosters = self.rosters(view, kinds_of(wanted))
         for kind, roster in rosters.items():
             roster.ranking.learn(root.root for root in wanted if root.kind == kind)
             if roots is None:
@@ -153,6 +155,11 @@ class Planner:
         made = {kind: Roster(view, kind, self._rankings.get(kind)) for kind in kinds}
         self._rankings |= {kind: roster.ranking for kind, roster in made.items()}
         return made
+
+
+def kinds_of(roots: Iterable[RootView]) -> set[str]:
+    """The kinds that a plan of these roots looks at."""
+    return {view.kind for root in roots for view in (root, *root.instead)}
 
 
 class Acts(NamedTuple):
@@ -186,9 +193,7 @@ def act(view: SwarmView, rosters: Mapping[str, Roster], weighed: Iterable[Weighe
         if room.takes(rosters[one.root.kind], one, urgency, balance):
             fetches.append(_fetch(rosters[one.root.kind], one, urgency))
     releases = [
-        release
-        for one in weighed
-        if one.root.root not in chosen and (release := _release(rosters[one.root.kind], one)) is not None
+        release for one in weighed if one.root.root not in chosen and (release := _release(rosters, one)) is not None
     ]
     first_of = {release.root: release for release in reversed(releases)}
     return Acts((*fetches, *(first_of[root] for root in sorted(first_of))), room.crowded_out, room.moves_put_off)
@@ -260,7 +265,6 @@ def _takes_over(roster: Roster, one: Weighed, balance: Balance) -> bool:
 
 def without_room(roster: Roster, one: Weighed) -> int:
     """Copies that are missing because keepers enough are there but too few of them have room."""
-    """Copies that are missing because keepers enough are there but too few of them have room."""
     short = one.missing - len(one.fetchers)
     if short <= 0:
         return 0
@@ -299,15 +303,33 @@ def _why_fetch(roster: Roster, one: Weighed, urgency: Urgency) -> str:
             return f"stores are more than {BAND_PERCENT} % off their shares and this one is named for it"
 
 
-def _release(roster: Roster, one: Weighed) -> Release | None:
-    root = one.root
+def _release(rosters: Mapping[str, Roster], one: Weighed) -> Release | None:
+    root, roster = one.root, rosters[one.root.kind]
     if roster.view.me not in root.holders or one.cautious or roster.mine not in one.kept[root.max :]:
         return None
     if root.max == 0:
-        return Release(root=root.root, kind=root.kind, ask=(), max=0, reason="no live pin wants it")
+        return _leave(rosters, root)
     ask = lessors(roster, one)
     if not ask:
         return None
     place = one.kept.index(roster.mine) + 1
     reason = f"surplus: copy {place} of {len(one.kept)}, {root.max} wanted"
-    return Release(root=root.root, kind=root.kind, ask=ask, max=root.max, reason=reason)
+    return Release(root=root.root, kind=root.kind, ask=ask, max=root.max, reason=reason, kept_on=root.kind)
+
+
+def _leave(rosters: Mapping[str, Roster], root: RootView) -> Release | None:
+    """Let a copy go that no live pin wants on its kind: at once, or under leases of all copies on the kind it moved to."""
+    if not root.instead:
+        return Release(
+            root=root.root, kind=root.kind, ask=(), max=0, reason="no live pin wants it", kept_on=root.kind
+        )  # fmt: skip
+    for other in root.instead:
+        roster = rosters[other.kind]
+        one = weigh(roster, other)
+        ask = () if one.cautious else keepers_instead(roster, one)
+        if ask:
+            reason = f"moved: {len(one.kept)} copies on {other.kind}, {other.max} wanted"
+            return Release(
+                root=root.root, kind=root.kind, ask=ask, max=other.max, reason=reason, kept_on=other.kind
+            )  # fmt: skip
+    return None

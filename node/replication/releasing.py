@@ -105,11 +105,15 @@ class Releasing:
         Raises:
             StoreError: the disk refused; the copy is still here.
         """
-        root, kind = release.root, release.kind
+        root, kind, kept_on = release.root, release.kind, release.kept_on
         if reason := self._blocked():
             return reason
         nonce = secrets.token_bytes(32)
-        begun = self._leases.begin(root, kind, release.ask, release.max, nonce=nonce, now_ms=self._clock.now_ms())
+        if refusal := self._not_here(release):
+            return refusal
+        begun = self._leases.begin(
+            root, kind, release.ask, release.max, nonce=nonce, now_ms=self._clock.now_ms(), kept_on=kept_on
+        )
         if isinstance(begun, Refused):
             return begun.detail
         try:
@@ -120,8 +124,10 @@ class Releasing:
             # Nothing may happen between this look and the transaction that depends on it but the thread's start.
             if not self._leases.may_release_now(nonce, self._clock.now_ms()):
                 return "the leases were too old when it came to releasing"
-            if self._max_of(root, kind) > release.max:
+            if self._max_of(root, kept_on) > release.max or (kept_on != kind and self._max_of(root, kind)):
                 return "a pin wants more copies than the leases are for"
+            if refusal := self._not_here(release):
+                return refusal
             holding = await trio.to_thread.run_sync(self._store.release, root, kind)
             if holding is not None:
                 self._on_release(holding)
@@ -129,7 +135,14 @@ class Releasing:
         finally:
             # Whatever ended the round, everyone who was asked may have granted.
             self._leases.finish(nonce)
-            await self._give_back(Cancel(root=root, kind=kind, nonce=nonce, reason="over", give_back=begun.needed))
+            await self._give_back(Cancel(root=root, kind=kept_on, nonce=nonce, reason="over", give_back=begun.needed))
+
+    def _not_here(self, release: Release) -> str | None:
+        """Why this peer's own copy on the kind that the root has moved to does not count as one of those that stay."""
+        counted = release.kept_on != release.kind and self._key.peer_id in release.ask
+        if counted and not self._holds(release.root, release.kept_on):
+            return f"this peer does not hold it on {release.kept_on}"
+        return None
 
     async def _collect(self, release: Release, nonce: bytes, needed: frozenset[str]) -> str | None:
         expected = await trio.to_thread.run_sync(self._expected, nonce, release.root, needed, limiter=self._proofs)
@@ -159,7 +172,7 @@ class Releasing:
         ask = LeaseAsk(
             nonce=nonce,
             root=release.root,
-            kind=release.kind,
+            kind=release.kept_on,
             to=self._key.peer_id,
             max=release.max,
             pins=_that_fit(pin.raw for pin in pins),

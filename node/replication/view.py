@@ -69,6 +69,8 @@ class RootView:
             that counts as absent. They serve as sources.
         unproven: holders whose copy this peer doubts: they count, but not for this peer's releases.
         ever_held: whether any peer ever held it; tells `lost` from `sought`.
+        instead: where `max` is 0: the root on the kinds that live pins do want it on. Until one of them has all its
+            copies, those here stay.
     """
 
     root: bytes
@@ -80,6 +82,12 @@ class RootView:
     elsewhere: frozenset[str] = frozenset()
     unproven: frozenset[str] = frozenset()
     ever_held: bool = True
+    instead: tuple["RootView", ...] = ()
+
+    @property
+    def may_go(self) -> bool:
+        """Whether a copy that nobody wants here is worth a try to let it go: first whole, as cheaply as it can be told."""
+        return not self.instead or any(len(other.holders) >= other.max for other in self.instead)
 
     @property
     def key(self) -> RootKey:

@@ -12,7 +12,6 @@ from node.swarm.knowledge import Knowledge
 from node.swarm.names import QUERY
 from node.swarm.speaking import Description
 from protocol.errors import Reason, Refused
-from protocol.holdings_messages import Element
 from protocol.identity import PeerId
 from protocol.limits import BEAT_ADDRS, MESSAGE_BYTES, PAGE_BYTES, QUERY_ROWS, THUMB_BYTES
 from protocol.messages import QUERY_ASKS, write_message
@@ -130,7 +129,7 @@ class Answering:
         )  # fmt: skip
 
     def _holders(self, root: bytes) -> list[tuple[str, str]]:
-        kinds = self._knowledge.book.kinds(root) | {kind for kind in ("ipfs",) if self._knowledge.own.holds(root, kind)}
+        kinds = {*self._knowledge.book.kinds(root), *self._knowledge.own.kinds_of(root)}
         return [(peer, kind) for kind in sorted(kinds) for peer in sorted(self._knowledge.holders(root, kind))]
 
     def _stat(self, root: bytes) -> StatAnswer:
@@ -179,7 +178,7 @@ class Answering:
         return ListAnswer(rows=tuple(rows))
 
     async def _thumb(self, ask: ThumbAsk) -> ThumbAnswer:
-        if Element(ask.root, "ipfs") not in self._knowledge.own.here:
+        if not self._knowledge.own.kinds_of(ask.root):
             return ThumbAnswer(image=None)
         try:
             async with self._reading.open(ask.root) as reader:

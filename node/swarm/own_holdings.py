@@ -7,6 +7,7 @@ order and only without gaps, so that what is signed at a `seq` is exactly what t
 import heapq
 from collections.abc import Callable, Iterable
 
+from node.kinds import KINDS
 from protocol.beat import HoldingsSummary
 from protocol.holdings import ElementSet
 from protocol.holdings_messages import Change, Element, HoldingsDelta
@@ -66,6 +67,10 @@ class OwnHoldings:
     def holds(self, root: bytes, kind: str) -> bool:
         """Whether the root is here complete."""
         return Element(root, kind) in self.here
+
+    def kinds_of(self, root: bytes) -> tuple[str, ...]:
+        """The kinds on which the root is here complete."""
+        return tuple(kind for kind in KINDS if Element(root, kind) in self.here)
 
     @property
     def order(self) -> tuple[int, int]:

@@ -192,7 +192,7 @@ async def test_a_stop_ends_what_is_under_way_and_nothing_begins_after_it(tmp_pat
 
         r.executor._releasing = Releasing()  # type: ignore[assignment]
         await r.silent_peer({root: blocks[root]})
-        release = Release(root=other, kind="ipfs", ask=("a",), max=1, reason="")
+        release = Release(root=other, kind="ipfs", ask=("a",), max=1, reason="", kept_on="ipfs")
         r.executor.follow(
             Plan(actions=(fetch(root, "silent"), release)), {RootKey(root, "ipfs"), RootKey(other, "ipfs")}
         )
@@ -220,7 +220,7 @@ async def test_a_root_that_is_wanted_again_within_seconds_is_not_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(work, "UNWANTED_S", 0.2)
-    unwanted = [Release(root=root, kind="ipfs", ask=(), max=0, reason="") for root in (b"a", b"b")]
+    unwanted = [Release(root=root, kind="ipfs", ask=(), max=0, reason="", kept_on="ipfs") for root in (b"a", b"b")]
     async with rig(tmp_path / "me") as r:
         letting = r.executor._releasing = Letting()  # type: ignore[assignment]
         r.executor.follow(Plan(actions=tuple(unwanted)), {RootKey(b"a", "ipfs"), RootKey(b"b", "ipfs")})

@@ -17,6 +17,7 @@ from protocol.leases import (
     Leases,
     Proceed,
     Refused,
+    ReleaseRound,
 )
 
 ROOT = b"root" * 9
@@ -278,3 +279,69 @@ class Interleaving:
     def finish(self, nonce: bytes, name: str) -> None:
         if over := self.machines[name].finish(nonce):
             self.give_back(name, over)
+
+
+@settings(max_examples=300, deadline=None)
+@given(copies=st.integers(1, 3), seed=st.integers(0, 1 << 32))
+def test_no_interleaving_leaves_a_kind_below_max_on_the_new_one(copies: int, seed: int) -> None:
+    """Peers let copies go on the old kind, counting their own on the new one, while surplus ones go there: invariant 1."""
+    random = Random(seed)
+    swarm = Moving(copies, set(PEERS))
+    for _ in range(100):
+        swarm.step(random.choice([*VERBS, "leave", "leave"]), random.randrange(1000), random.randrange(1000))
+    assert len(swarm.holders) >= copies
+
+
+class Moving(Interleaving):
+    """All peers hold the root on two kinds; `holders` are those of the new one, named ipfs as ever."""
+
+    def __init__(self, copies: int, holders: set[str]) -> None:
+        super().__init__(copies, holders)
+        self.old = set(holders)
+        self.leaving: set[bytes] = set()
+
+    def begin(self, name: str, detail: int) -> None:
+        if self.copies < len(PEERS):
+            super().begin(name, detail)
+
+    def step(self, verb: str, pick: int, detail: int) -> None:
+        if verb != "leave":
+            super().step(verb, pick, detail)
+            return
+        name = PEERS[pick % len(PEERS)]
+        if name not in self.old:
+            return
+        needed = [PEERS[(detail + n) % len(PEERS)] for n in range(self.copies)]
+        if name in needed and name not in self.holders:
+            return
+        self.rounds += 1
+        nonce = self.rounds.to_bytes(4, "big")
+        machine = self.machines[name]
+        begun = machine.begin(ROOT, "old", needed, self.copies, nonce=nonce, now_ms=self.now_ms, kept_on="ipfs")
+        if isinstance(begun, Refused):
+            return
+        self.leaving.add(nonce)
+        if begun.needed:
+            self.letters += [(name, owner, nonce, None) for owner in begun.needed]
+        else:
+            self.ready[nonce] = name
+
+    def carry_out(self, nonce: bytes, name: str) -> None:
+        if nonce not in self.leaving:
+            super().carry_out(nonce, name)
+            return
+        self.old.discard(name)
+        bound = [o for o in self.holders - {name} if self.machines[o].bound(ROOT, "ipfs", self.now_ms)]
+        assert len(bound) + (name in self.holders) >= self.copies
+        self.finish(nonce, name)
+
+
+def test_a_move_counts_its_own_copy_on_the_new_kind_only() -> None:
+    machine = Leases("a")
+    with pytest.raises(ValueError, match="1 peers to ask where 2 leases"):
+        machine.begin(ROOT, "ipfs", "ab", 2, nonce=b"n", now_ms=0)
+    begun = machine.begin(ROOT, "ipfs", "ab", 2, nonce=b"n", now_ms=0, kept_on="local")
+    assert isinstance(begun, ReleaseRound)
+    assert begun.needed == {"b"}
+    again = machine.begin(ROOT, "local", "bc", 2, nonce=b"m", now_ms=0)
+    assert isinstance(again, Refused), "its copy on the new kind stays while the round runs"

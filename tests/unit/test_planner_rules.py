@@ -272,7 +272,9 @@ def test_unwanted_roots_go_and_a_subset_plans_like_the_whole() -> None:
     whole = planner.survey(view)
     parts = [action for one in roots for action in planner.survey(view, [one.key], balance=whole.balance).actions]
     assert sorted(whole.actions, key=repr) == sorted(parts, key=repr)
-    assert whole.actions[-1] == Release(root=roots[0].root, kind="ipfs", ask=(), max=0, reason="no live pin wants it")
+    assert whole.actions[-1] == Release(
+        root=roots[0].root, kind="ipfs", ask=(), max=0, reason="no live pin wants it", kept_on="ipfs"
+    )
     assert planner.survey(view, [root("unknown", "1:1").key]).actions == ()
 
 
