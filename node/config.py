@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from node import backend_settings
+from node.backend_settings import BackendSettings
 from node.errors import Usage
 from node.kinds import KINDS
 from node.quantities import parse_duration, parse_size
@@ -33,6 +35,8 @@ class Config:
         capacity_bytes: what this peer offers; None: what the file system has.
         gateway: host and port of the HTTP gateway, None for off.
         allow_backends: kinds that flows may use here; None: all.
+        users_may_set_backends: whether those who are not its operator may say which backend a flow uses.
+        backends: where the backends are that this peer has beside the embedded one.
         suspect_after_s, repair_after_s: silence that makes a peer suspect, down (DESIGN §5, §7).
         repair_bytes_per_s: what all fetches of this peer may take together; None: no cap.
         strangers_bytes_per_s: what peers that are no members may take together over Bitswap; None: no cap.
@@ -45,6 +49,8 @@ class Config:
     listen: tuple[str, ...]
     gateway: tuple[str, int] | None
     allow_backends: frozenset[str] | None
+    users_may_set_backends: bool
+    backends: BackendSettings
     log_level: str
     log_format: str
     suspect_after_s: float
@@ -79,6 +85,7 @@ class FileSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omi
     listen: list[str] | None = None
     gateway: str | None = None
     allow_backends: list[str] | None = None
+    users_may_set_backends: bool | str | None = None
     log_level: str | None = None
     log_format: str | None = None
     suspect_after: str | int | float | None = None
@@ -120,6 +127,13 @@ def _backends(kinds: Sequence[str]) -> frozenset[str] | None:
     return frozenset(kinds) or None
 
 
+def _switch(value: str | bool) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if str(value).lower() not in words:
+        raise Usage("expected true or false")
+    return words[str(value).lower()]
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if text not in words:
@@ -153,6 +167,8 @@ PARSERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "listen": (_listen, ("/ip4/0.0.0.0/tcp/4801",)),
     "gateway": (parse_gateway, DEFAULT_GATEWAY),
     "allow_backends": (_backends, ()),
+    "users_may_set_backends": (_switch, False),
+    **backend_settings.PARSERS,
     "log_level": (_one_of("debug", "info", "warning", "error"), "info"),
     "log_format": (_one_of("auto", "json", "console"), "auto"),
     "suspect_after": (_duration, "15s"),
@@ -192,9 +208,11 @@ def load(data_dir: Path, environ: Mapping[str, str], flags: Mapping[str, Any] | 
             values[FIELDS.get(name, name)] = parse(value)
         except Usage as error:
             reason = error.message[max(0, error.message.find("expected")) :]
-            raise Usage(f"{source}: {name}: {_shown(value)}: {reason}") from error
-        settings.append(Setting(name=name, value=list(value) if name in LISTS else value, source=source))
-    config = Config(data_dir=data_dir, **values)
+            told = backend_settings.SECRET if name in backend_settings.SECRETS else _shown(value)
+            raise Usage(f"{source}: {name}: {told}: {reason}") from error
+        shown = backend_settings.SECRET if value and name in backend_settings.SECRETS else value
+        settings.append(Setting(name=name, value=list(value) if name in LISTS else shown, source=source))
+    config = Config(data_dir=data_dir, backends=backend_settings.split_off(values), **values)
     if config.repair_after_s <= config.suspect_after_s:
         later = next(setting for setting in settings if setting.name == "repair_after")
         raise Usage(f"{later.source}: repair_after: {later.value}: expected more than suspect_after")
@@ -204,9 +222,9 @@ def load(data_dir: Path, environ: Mapping[str, str], flags: Mapping[str, Any] | 
 def _pick(
     name: str, written: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any], default: Any
 ) -> tuple[Any, str]:
-    if flags.get(name) not in (None, (), []):
+    if flags.get(name) not in (None, (), [], False):
         return flags[name], "--" + name.replace("_", "-")
-    variable = PREFIX + name.upper()
+    variable = PREFIX + name.upper().replace(".", "_")
     if environ.get(variable):
         text = environ[variable]
         return ([part.strip() for part in text.split(",")] if name in LISTS else text), variable
@@ -230,11 +248,17 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise Usage(f"{path}: not UTF-8: byte {error.object[error.start]:#04x} at {error.start}") from error
     except msgspec.DecodeError as error:
         raise Usage(f"{path}: {str(error)[:1].lower()}{str(error)[1:]}") from error
+    try:
+        raw = backend_settings.flattened(raw)
+    except Usage as error:
+        raise Usage(f"{FILE_NAME}: {error.message}", hint=error.hint) from error
     unknown = sorted(set(raw) - set(PARSERS))
     if unknown:
         raise Usage(f"{FILE_NAME}: {unknown[0]}: no such setting", hint=_nearest(unknown[0]))
     try:
-        msgspec.convert(raw, FileSettings)
+        msgspec.convert(
+            {name: value for name, value in raw.items() if name not in backend_settings.PARSERS}, FileSettings
+        )
     except msgspec.ValidationError as error:
         reason, _, where = (
             str(error).replace("`array | null`", "a list").replace("`str | null`", "text").partition(" - at `$.")

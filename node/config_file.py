@@ -18,9 +18,7 @@ def quoted(text: str) -> str:
 
 
 def with_setting(text: str, name: str, value: str) -> str:
-    """The file's text with a setting of that value, in the place of the old one or at the end.
-
-    Settings have no tables, so every line is at the top level.
+    """The file's text with a setting of that value, in the place of the old one or at the end of what is in no table.
 
     Raises:
         ValueError: it is written in a way that a line cannot replace.
@@ -30,7 +28,9 @@ def with_setting(text: str, name: str, value: str) -> str:
     if pattern.search(text):
         changed = pattern.sub(lambda _: line, text, count=1)
     else:
-        changed = text + ("\n" if text and not text.endswith("\n") else "") + line + "\n"
+        table = re.search(r"^[ \t]*\[", text, re.MULTILINE)
+        above, below = (text, "") if table is None else (text[: table.start()], text[table.start() :])
+        changed = above + ("\n" if above and not above.endswith("\n") else "") + line + "\n" + below
     before, after = msgspec.toml.decode(text), msgspec.toml.decode(changed)
     if after != {**before, name: value}:
         raise ValueError(name)

@@ -15,6 +15,7 @@ from node.errors import Failed
 )
 @click.option("--gateway", metavar="HOST:PORT|off", help="Where browsers reach it. Default: 127.0.0.1:8480.")
 @click.option("--allow-backends", metavar="KINDS", help="Backends that flows may use here, such as ipfs,s3.")
+@click.option("--users-may-set-backends", is_flag=True, help="Not only the operator says which backend a flow uses.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
 @click.option("--log-format", metavar="FORM", help="json, console or auto.")
 @json_option
@@ -24,6 +25,7 @@ def command(
     listen: tuple[str, ...],
     gateway: str | None,
     allow_backends: str | None,
+    users_may_set_backends: bool,
     log_level: str | None,
     log_format: str | None,
     as_json: bool,
@@ -39,6 +41,7 @@ def command(
         "listen": listen,
         "gateway": gateway,
         "allow_backends": [kind.strip() for kind in allow_backends.split(",")] if allow_backends else None,
+        "users_may_set_backends": users_may_set_backends,
         "log_level": log_level,
         "log_format": log_format,
     }
