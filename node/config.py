@@ -6,6 +6,7 @@ the source, the setting, the value and the reason; an unknown setting in the fil
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class Config:
         suspect_after_s, repair_after_s: silence that makes a peer suspect, down (DESIGN §5, §7).
         repair_bytes_per_s: what all fetches of this peer may take together; None: no cap.
         strangers_bytes_per_s: what peers that are no members may take together over Bitswap; None: no cap.
+        fetch_allowed: networks that URLs from strangers may lead to although they are not public.
     """
 
     data_dir: Path
@@ -57,6 +59,7 @@ class Config:
     repair_after_s: float
     repair_bytes_per_s: int | None
     strangers_bytes_per_s: int | None
+    fetch_allowed: tuple[IPv4Network | IPv6Network, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,7 @@ class FileSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omi
     repair_after: str | int | float | None = None
     repair_bandwidth: str | int | None = None
     strangers_bandwidth: str | int | None = None
+    fetch_allow_cidrs: list[str] | None = None
 
 
 def parse_label(text: str) -> str:
@@ -160,6 +164,16 @@ def _bandwidth(value: str | int) -> int | None:
     return size_bytes
 
 
+def _networks(texts: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    networks = []
+    for text in texts:
+        try:
+            networks.append(ip_network(text))
+        except ValueError as error:
+            raise Usage(f"{text}: expected a network such as 10.0.0.0/8 or fd00::/8") from error
+    return tuple(networks)
+
+
 PARSERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "name": (parse_label, ""),
     "zone": (parse_label, ""),
@@ -175,16 +189,18 @@ PARSERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "repair_after": (_duration, "5m"),
     "repair_bandwidth": (_bandwidth, "off"),
     "strangers_bandwidth": (_bandwidth, "256MiB"),
+    "fetch_allow_cidrs": (_networks, ()),
 }
 """Setting → how it is read, and its default as a person would write it. Durations: DESIGN §7."""
 
-LISTS = frozenset({"listen", "allow_backends"})
+LISTS = frozenset({"listen", "allow_backends", "fetch_allow_cidrs"})
 FIELDS = {
     "capacity": "capacity_bytes",
     "suspect_after": "suspect_after_s",
     "repair_after": "repair_after_s",
     "repair_bandwidth": "repair_bytes_per_s",
     "strangers_bandwidth": "strangers_bytes_per_s",
+    "fetch_allow_cidrs": "fetch_allowed",
 }
 
 

@@ -66,6 +66,7 @@ def test_the_gateway(tmp_path: Path, text: str, gateway: tuple[str, int] | None)
         ('gateway = "8480"', "config.toml: gateway: 8480: expected HOST:PORT"),
         ("repair_after = 0", "config.toml: repair_after: 0: expected more than 0 s"),
         ('allow_backends = ["tape"]', "config.toml: allow_backends: tape: no backend is called tape"),
+        ('fetch_allow_cidrs = ["10.0.0.1/8"]', "config.toml: fetch_allow_cidrs: 10.0.0.1/8: expected a network"),
         ('name = "a\\tb"', "config.toml: name: a\tb: expected at most 64 printable"),
         ("x = = 3", "config.toml: invalid value (at line 1"),
     ],
