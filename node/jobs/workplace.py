@@ -1,0 +1,99 @@
+"""The workspace as jobs and uploads use it: a folder for each, a quota for all, and nothing left of what has ended.
+
+Nothing in it counts as stored. `store.workspace` empties the rest of it at a start, and leaves `jobs/` and `uploads/` to
+those who know which of them are still wanted.
+"""
+
+import os
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from node.jobs.errors import Trouble
+from node.quantities import size_text
+from store.files import FOLDER_MODE
+from store.workspace import JOBS, UPLOADS
+
+
+class Workplace:
+    """The workspace of one daemon. All methods block on the disk.
+
+    Args:
+        folder: the workspace.
+        quota_bytes: what may lie in it.
+    """
+
+    def __init__(self, folder: Path, quota_bytes: int) -> None:
+        self.folder = folder
+        self.quota_bytes = quota_bytes
+
+    def make_job(self, job_id: int) -> Path:
+        """The folder of a job, made if it is not there. Raises: OSError."""
+        return _made(self.folder / JOBS / str(job_id))
+
+    def upload(self, name: str) -> Path:
+        """Where the bytes of an upload go; the folder is there. Raises: OSError."""
+        return _made(self.folder / UPLOADS) / name
+
+    def remove_job(self, job_id: int) -> None:
+        """Remove what a job left; what cannot be removed is left to the next start."""
+        shutil.rmtree(self.folder / JOBS / str(job_id), ignore_errors=True)
+
+    def scrub_jobs(self, kept: Collection[int]) -> None:
+        """Remove the folders of jobs that are none of `kept`."""
+        _scrub(self.folder / JOBS, {str(job_id) for job_id in kept})
+
+    def scrub_uploads(self, kept: Collection[str]) -> None:
+        """Remove the bytes of uploads that are none of `kept`."""
+        _scrub(self.folder / UPLOADS, set(kept))
+
+    def used_bytes(self) -> int:
+        """What lies in the workspace now: it holds what is in hand, so counting it is quick."""
+        return _size_bytes(self.folder)
+
+    def room_bytes(self) -> int:
+        """What the quota leaves."""
+        return max(0, self.quota_bytes - self.used_bytes())
+
+    def check_room(self, size_bytes: int) -> None:
+        """Raises: Trouble: the quota does not leave so many bytes now."""
+        room_bytes = self.room_bytes()
+        if size_bytes > room_bytes:
+            raise Trouble(
+                f"the workspace has room for {size_text(room_bytes)} of {size_text(self.quota_bytes)},"
+                f" and {size_text(size_bytes)} are needed",
+                hint="see `pinakothek jobs`, or raise workspace_quota",
+            )
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    return folder
+
+
+def _scrub(folder: Path, kept: set[str]) -> None:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.name in kept:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            Path(entry.path).unlink(missing_ok=True)
+
+
+def _size_bytes(folder: Path) -> int:
+    size_bytes = 0
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    size_bytes += _size_bytes(Path(entry.path))
+                else:
+                    size_bytes += entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:  # removed while it was counted
+        pass
+    return size_bytes
