@@ -2,11 +2,12 @@
 
 import os
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import trio
 import trio_parallel
@@ -23,6 +24,9 @@ IDLE_S = 30.0
 GRACE_S = 5.0
 _FROM_OUTSIDE = {-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP}
 """Exit codes that say nothing about the image: somebody, or the system's shutdown, sent the worker a signal."""
+
+
+Made = TypeVar("Made")
 
 
 class DecoderPool:
@@ -74,27 +78,35 @@ class DecoderPool:
         Raises:
             ImageRejected: what the worker says, or that it was ended: too slow, too large, crashed.
         """
+        return await self._made(partial(worker.build, path, self._limits, variants))
+
+    async def strip(self, path: Path) -> bytes:
+        """The image at `path` without its metadata; see `store.images.build.strip_original`. Raises: as `build`."""
+        return await self._made(partial(worker.strip, path, self._limits))
+
+    async def _made(self, work: Callable[[], Made | worker.Refusal]) -> Made:
+        """What a worker makes. Raises: ImageRejected."""
         async with self._turns:
             with trio.move_on_after(self._timeout_s):
-                built = await self._build(path, variants)
-                if isinstance(built, worker.Refusal):
-                    raise ImageRejected(built.reason)
-                return built
+                made = await self._run(work)
+                if isinstance(made, worker.Refusal):
+                    raise ImageRejected(made.reason)
+                return made
         raise ImageRejected(f"took longer than {self._timeout_s:g} s to decode")
 
-    async def _build(self, path: Path, variants: bool) -> BuiltImage | worker.Refusal:
+    async def _run(self, work: Callable[[], Made | worker.Refusal]) -> Made | worker.Refusal:
         assert self._context is not None, "use DecoderPool in `async with`"
         while True:
             try:
-                built: BuiltImage | worker.Refusal = await self._context.run_sync(
-                    worker.build, path, self._limits, variants, kill_on_cancel=True, limiter=self._unlimited
+                made: Made | worker.Refusal = await self._context.run_sync(
+                    work, kill_on_cancel=True, limiter=self._unlimited
                 )
             except trio_parallel.BrokenWorkerError as error:
                 exit_code = error.args[-1].exitcode
                 if exit_code not in _FROM_OUTSIDE:
                     return worker.Refusal(self._why_it_died(exit_code))
             else:
-                return built
+                return made
 
     def _why_it_died(self, exit_code: int) -> str:
         if exit_code == -signal.SIGXCPU:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from store.errors import ImageRejected
 from store.images.animation import make_previews
-from store.images.decode import decode_still, open_image, read_original, rejecting
+from store.images.decode import decode_still, open_image, orientation_of, read_original, rejecting
 from store.images.facts import IMAGE_JSON, RECIPE, RECIPE_ORIGINAL_ONLY, BuiltImage, ImageFacts
 from store.images.fingerprint import phash, thumbhash
 from store.images.limits import ImageLimits
+from store.images.strip import left_in, strip_metadata
 from store.images.variants import VARIANTS_PX, Source, make_variants, show
 
 _SMALL_PX = min(VARIANTS_PX.values())
@@ -28,6 +30,27 @@ def build_image(path: Path, limits: ImageLimits, *, variants: bool = True) -> Bu
     content = read_original(path, limits)
     with rejecting(len(content), limits):
         return _build(content, limits, variants)
+
+
+def strip_original(path: Path, limits: ImageLimits) -> bytes:
+    """Return the bytes of an image without location, camera data and comments, each pixel as it was.
+
+    Raises:
+        ImageRejected: it is no image, or something would be left in it.
+    """
+    content = read_original(path, limits)
+    with rejecting(len(content), limits):
+        before = open_image(content, limits)
+        stripped = strip_metadata(content, before.kind, orientation_of(before.image))
+        after = open_image(stripped, limits)
+        left = left_in(stripped, after.image)
+        if left is None and orientation_of(after.image) != orientation_of(before.image):
+            left = "the only word on which side is up"
+        if left is not None:
+            raise ImageRejected(
+                f"its metadata cannot be taken out, and the flow wants it stripped: {left} is in the way"
+            )
+        return stripped
 
 
 def _build(content: bytes, limits: ImageLimits, variants: bool) -> BuiltImage:

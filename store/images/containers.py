@@ -23,18 +23,18 @@ def gif_canvas(content: bytes) -> Canvas:
     Raises: ImageRejected where a block is cut.
     """
     width_px, height_px = _u16(content, 6), _u16(content, 8)
-    at = 13 + _table_bytes(_u8(content, 10))
+    at = 13 + table_bytes(_u8(content, 10))
     frames = 0
     while at < len(content):
         kind = content[at]
         if kind == 0x3B:
             break
         if kind == 0x21:
-            at = _after_sub_blocks(content, at + 2)
+            at = after_sub_blocks(content, at + 2)
         elif kind == 0x2C:
             width_px = max(width_px, _u16(content, at + 1) + _u16(content, at + 5))
             height_px = max(height_px, _u16(content, at + 3) + _u16(content, at + 7))
-            at = _after_sub_blocks(content, at + 11 + _table_bytes(_u8(content, at + 9)))
+            at = after_sub_blocks(content, at + 11 + table_bytes(_u8(content, at + 9)))
             frames += 1
         else:
             at += 1
@@ -72,7 +72,8 @@ def truncated(at: int) -> ImageRejected:
     return ImageRejected(f"truncated after {at} bytes")
 
 
-def _after_sub_blocks(content: bytes, at: int) -> int:
+def after_sub_blocks(content: bytes, at: int) -> int:
+    """Where a GIF's sub-blocks that begin at `at` end. Raises: ImageRejected where they are cut."""
     end = len(content)
     while at < end and (size := content[at]):
         at += size + 1
@@ -81,7 +82,8 @@ def _after_sub_blocks(content: bytes, at: int) -> int:
     return at + 1
 
 
-def _table_bytes(flags: int) -> int:
+def table_bytes(flags: int) -> int:
+    """The size of the colour table that a GIF's flags announce."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 

@@ -152,11 +152,11 @@ def decode_still(opened: Opened, largest_px: int) -> Still:
     image.load()
     if opened.kind is TIFF:
         original_px = image.size  # Pillow turns TIFFs upright itself
-    return Still(image, original_px, _orientation(image), image.info.get("icc_profile"))
+    return Still(image, original_px, orientation_of(image), image.info.get("icc_profile"))
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF is a stranger's too, and a picture with damaged EXIF is still a picture."""
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8. EXIF is a stranger's too, and a picture with damaged EXIF is still a picture."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001

@@ -10,12 +10,15 @@ import os
 import resource
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from store.errors import ImageRejected
 from store.images.facts import BuiltImage
 from store.images.limits import ImageLimits, too_much_memory
+
+Made = TypeVar("Made")
 
 
 class Refusal(NamedTuple):
@@ -41,9 +44,21 @@ def build(path: Path, limits: ImageLimits, variants: bool) -> BuiltImage | Refus
     """See `build.build_image`; a rejection is returned."""
     from store.images.build import build_image
 
+    return _refusing(limits, lambda: build_image(path, limits, variants=variants))
+
+
+def strip(path: Path, limits: ImageLimits) -> bytes | Refusal:
+    """See `build.strip_original`; a rejection is returned."""
+    from store.images.build import strip_original
+
+    return _refusing(limits, lambda: strip_original(path, limits))
+
+
+def _refusing(limits: ImageLimits, work: Callable[[], Made]) -> Made | Refusal:
+    """Do `work` within the processor's limit; a rejection is returned, because exceptions do not cross unchanged."""
     _allow_cpu(limits.cpu_s)
     try:
-        return build_image(path, limits, variants=variants)
+        return work()
     except ImageRejected as rejection:
         return Refusal(rejection.reason)
     except MemoryError:
