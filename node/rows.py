@@ -114,7 +114,8 @@ class Replicas:
 class Added:
     """One input taken in. `new`: whether this peer did not hold the original before.
 
-    `copies` counts the keepers that confirmed. `error` is always None from the daemon, which raises instead; the
+    `copies` counts the keepers that confirmed. `stripped`: metadata were taken out of it, as its flow has it, so that
+    `original` is not the file's own CID. `error` is always None from the daemon, which raises instead; the
     command line fills it in for its own rows.
     """
 
@@ -125,6 +126,7 @@ class Added:
     size_bytes: int
     copies: int
     error: str | None = None
+    stripped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,7 +277,8 @@ class PinRow:
 class FlowRow:
     """A flow; `replicas` None: the charter's default. `images` counts live pins outside the trash.
 
-    `acts` is the factor that holds, by the charter's default and within its bounds.
+    `acts` is the factor that holds, by the charter's default and within its bounds. `max_bytes` (of an image with its
+    variants), `max_px` and `types` (media types) say what it takes, None and empty: anything; `strip`: without metadata.
     """
 
     name: str
@@ -284,6 +287,10 @@ class FlowRow:
     images: int
     author: str = ""
     acts: Replicas | None = None
+    max_bytes: int | None = None
+    max_px: int | None = None
+    types: tuple[str, ...] = ()
+    strip: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,11 +162,22 @@ class AddPin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetFlow:
-    """Change a flow, or make it; what is None stays as it is."""
+    """Change a flow, or make it; what is None stays as it is.
+
+    Attributes:
+        max_bytes: of an image with its variants; 0: no limit.
+        max_px: width × height of an original; 0: no limit.
+        types: of originals, as names (`jpeg`) or media types; empty: any.
+        strip: take metadata out of originals.
+    """
 
     name: str
     backend: str | None = None
     replicas: Replicas | None = None
+    max_bytes: CountOrNone | None = None
+    max_px: CountOrNone | None = None
+    types: Annotated[tuple[str, ...], Meta(max_length=32)] | None = None
+    strip: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,6 +159,7 @@ def _upload(control: Control, options: dict[str, Any], timeout_s: float) -> dict
 def failed(path: str, exit_code: int, reason: str, hint: str | None = None) -> Outcome:
     """The outcome of an input that was not added."""
     row = {"path": path, "root": None, "original": None, "new": False, "size_bytes": 0, "copies": 0, "error": reason}
+    row |= {"stripped": False}
     return Outcome(row, exit_code, f"{path}: {reason}", hint)
 
 
@@ -192,6 +193,7 @@ def tell(outcome: Outcome, *, as_json: bool, cid_only: bool, alone: bool) -> Non
     elif row["root"]:
         word = "added" if row["new"] else "known"
         about = f"{size_text(row['size_bytes'])}, {row['copies']} {'copy' if row['copies'] == 1 else 'copies'}"
+        about += ", without its metadata" if row.get("stripped") else ""
         root = short_cid(row["root"]) if sys.stdout.isatty() else row["root"]
         say(f"{word}  {root}  {printable(row['path'])}  ({about})")
     if outcome.complaint:

@@ -7,8 +7,9 @@ import click
 from node.cli.listing import emit_all, rows_of
 from node.cli.output import emit, printable, say, table
 from node.cli.session import Session
-from node.cli.verb import FACTOR, VerbGroup, json_option, pass_session, replicas
+from node.cli.verb import FACTOR, SIZE, VerbGroup, json_option, pass_session, replicas
 from node.control.client import quote
+from node.quantities import size_text
 
 
 @click.group(cls=VerbGroup)
@@ -36,15 +37,31 @@ def list_flows(session: Session, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--backend", metavar="B", help="Where new images go: ipfs, kubo, s3 or local.")
 @click.option("--replicas", "factor", type=FACTOR, metavar="MIN:MAX", help="How many copies each image has.")
+@click.option("--max-bytes", type=SIZE, metavar="SIZE", help="Largest image, with its variants; 0: no limit.")
+@click.option("--max-px", type=click.IntRange(0), metavar="N", help="Most pixels (width × height); 0: no limit.")
+@click.option("--types", metavar="T,T", help="Formats it takes, such as jpeg,png; 'any': all.")
+@click.option("--strip/--no-strip", default=None, help="Take location and camera data out of originals.")
 @json_option
 @pass_session
-def set_flow(session: Session, name: str, backend: str | None, factor: tuple[int, int] | None, as_json: bool) -> None:
+def set_flow(
+    session: Session,
+    name: str,
+    backend: str | None,
+    factor: tuple[int, int] | None,
+    max_bytes: int | None,
+    max_px: int | None,
+    types: str | None,
+    strip: bool | None,
+    as_json: bool,
+) -> None:
     """Change a flow, or make it. Takes effect at once for new images."""
-    row = session.control.call("POST", "/v1/flows", {"name": name, "backend": backend, "replicas": replicas(factor)})
+    wanted = None if types is None else [] if types == "any" else [each.strip() for each in types.split(",")]
+    change = {"backend": backend, "replicas": replicas(factor), "max_bytes": max_bytes, "max_px": max_px}
+    row = session.control.call("POST", "/v1/flows", {"name": name, **change, "types": wanted, "strip": strip})
     if as_json:
         emit(row)
     else:
-        say(f"flow {printable(row['name'])}: backend {row['backend']}, replicas {_factor(row)}")
+        say(f"flow {printable(row['name'])}: backend {row['backend']}, replicas {_factor(row)}{_limits(row)}")
 
 
 @command.command("rm")
@@ -58,6 +75,19 @@ def remove_flow(session: Session, name: str, as_json: bool) -> None:
         emit(row)
     else:
         say(f"flow {printable(row['name'])} is deleted")
+
+
+def _limits(row: dict[str, Any]) -> str:
+    parts = []
+    if row.get("types"):
+        parts.append(f"{', '.join(row['types'])} only")
+    if row.get("max_bytes"):
+        parts.append(f"at most {size_text(row['max_bytes'])}")
+    if row.get("max_px"):
+        parts.append(f"at most {row['max_px']:,} pixels")
+    if row.get("strip"):
+        parts.append("metadata stripped")
+    return "".join(f", {part}" for part in parts)
 
 
 def _factor(row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import trio
 import trio_parallel
@@ -16,6 +16,9 @@ from store.errors import ImageRejected
 from store.images import worker
 from store.images.facts import BuiltImage
 from store.images.limits import ImageLimits
+
+if TYPE_CHECKING:
+    from store.images.strip import Stripped
 
 TIMEOUT_S = 60.0
 """For one image once a worker is free, on a machine with other things to do; `ImageLimits.cpu_s` is the tighter bound."""
@@ -80,7 +83,7 @@ class DecoderPool:
         """
         return await self._made(partial(worker.build, path, self._limits, variants))
 
-    async def strip(self, path: Path) -> bytes:
+    async def strip(self, path: Path) -> "Stripped":
         """The image at `path` without its metadata; see `store.images.build.strip_original`. Raises: as `build`."""
         return await self._made(partial(worker.strip, path, self._limits))
 

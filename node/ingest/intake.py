@@ -12,7 +12,7 @@ What is refused was never stored. A job that is cut short leaves nothing: its bl
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import trio
 from node.errors import Failed
 from node.events import wall_ms
 from node.ingest.decoder import DecoderPool
+from node.ingest.flow_limits import FlowLimits
 from node.ingest.source import SourceFile
 from node.swarm.records import SharedRecords
 from protocol.pin import Pin, pin_id
@@ -42,7 +43,14 @@ OnHolding = Callable[[Holding, bool], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to take in, and how its pin is to read. `name` is the pin's; `path` is where the bytes are."""
+    """What to take in, and how its pin is to read.
+
+    Attributes:
+        path: where the bytes are.
+        name: the pin's.
+        limits: of the flow.
+        parent, operations: the root that it was edited from, and how.
+    """
 
     path: Path
     name: str
@@ -50,17 +58,26 @@ class Request:
     replicas: Replicas | None = None
     expires_ms: int | None = None
     original_only: bool = False
+    limits: FlowLimits = field(default_factory=FlowLimits)
+    parent: bytes | None = None
+    operations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What came of it. `new`: this peer did not hold the image before."""
+    """What came of it.
+
+    Attributes:
+        new: this peer did not hold the image before.
+        stripped: the original is not what was given: the flow has metadata taken out, and there were some.
+    """
 
     root: bytes
     original: bytes
     new: bool
     size_bytes: int
     pin: Signed[Pin]
+    stripped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +122,14 @@ class Intake:
 
         Raises:
             Failed: the file cannot be read or is no image we keep; the message says why.
+            RefusedByPolicy: the flow does not take it.
             StoreError: the disk refuses.
         """
         async with self._slots:
             self.running += 1
             owner = Owner("job", secrets.token_bytes(16))
             try:
-                return await self._take(request, owner)
+                return await (self._take_stripped if request.limits.strip else self._take)(request, owner)
             except ImageRejected as error:
                 raise Failed(str(error)) from error
             except StoreError as error:
@@ -119,10 +137,25 @@ class Intake:
             finally:
                 self.running -= 1
 
+    async def _take_stripped(self, request: Request, owner: Owner) -> Taken:
+        """Take in, by way of the workspace, what is left of the file without its metadata."""
+        stripped = await self._decoder.strip(request.path)
+        path = self._store.workspace / f"stripped-{owner.id.hex()}"
+        try:
+            await trio.Path(path).write_bytes(stripped.content)
+            return replace(await self._take(replace(request, path=path), owner), stripped=stripped.changed)
+        except OSError as error:
+            raise Failed(f"the workspace: {(error.strerror or str(error)).lower()}") from error
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.Path(path).unlink(missing_ok=True)
+
     async def _take(self, request: Request, owner: Owner) -> Taken:
         original = await trio.to_thread.run_sync(self._read, request.path)
+        request.limits.check_bytes(original.size_bytes)
         known = self._known(original.cid)
         if known is not None:
+            request.limits.check_pin(known)
             again = await self._records.write_one(_pin(request, replace(known, id=b"", added_at_ms=None)))
             return Taken(root=known.root, original=original.cid, new=False, size_bytes=known.size_bytes or 0, pin=again)
         built = await self._decoder.build(request.path, variants=not request.original_only)
@@ -130,7 +163,9 @@ class Intake:
             raise _changed()
         made = image_directory(original.cid, original.tsize_bytes, built)  # hashes the variants: half a millisecond
         root, facts = made[-1].cid, built.facts
+        request.limits.check(facts.media_type, facts.width_px, facts.height_px)
         size_bytes = original.tsize_bytes + sum(len(block.data) for block in made)
+        request.limits.check_bytes(size_bytes)
         pin = _pin(
             request,
             Pin(
@@ -233,6 +268,8 @@ def _pin(request: Request, draft: Pin) -> Pin:
         name=request.name,
         replicas=request.replicas,
         expires_ms=request.expires_ms,
+        parent=request.parent,
+        operations=request.operations,
         added_at_ms=wall_ms(),
         trashed_ms=None,
         deleted=False,

@@ -69,6 +69,7 @@ class Adding:
                 replicas=policy.check_bounds(self._parts, options.replicas),
                 expires_ms=policy.expiry_ms(wall_ms(), options.expires_s),
                 original_only=options.original_only,
+                limits=policy.flow_limits(self._parts, options.flow),
             )
         )
         root = cid_text(taken.root)
@@ -81,6 +82,7 @@ class Adding:
             new=taken.new,
             size_bytes=taken.size_bytes,
             copies=copies,
+            stripped=taken.stripped,
         )
         if copies < options.wait:
             raise timed_out(copies, options.wait, options.timeout_s, added)

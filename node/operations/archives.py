@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import trio
 
-from node.errors import Failed, Usage
+from node.errors import Failed, RefusedByPolicy, Usage
 from node.events import wall_ms
 from node.ingest.source import MAX_FILE_BYTES
 from node.operations import policy
@@ -99,6 +99,11 @@ class Archives:
         """See `Service.import_archive`."""
         policy.check_may_write(self._parts)
         policy.check_flow(self._parts, options.flow)
+        if policy.flow_limits(self._parts, options.flow).strip:
+            raise RefusedByPolicy(
+                f"flow {options.flow} has metadata stripped, and an archive goes in as it is",
+                hint="name another --flow",
+            )
         path = self._parts.store.workspace / f"import-{secrets.token_hex(8)}"
         owner = Owner("job", secrets.token_bytes(16))
         try:
@@ -143,6 +148,10 @@ class Archives:
         except StoreError as error:
             return _row(text, None, str(error))
         draft = await self._draft(root, whole.size_bytes)
+        try:
+            policy.flow_limits(self._parts, options.flow).check_pin(replace(draft, size_bytes=whole.size_bytes))
+        except RefusedByPolicy as refusal:
+            return _row(text, None, refusal.message)
         name = options.name or draft.name
         now_ms = wall_ms()
         pin = replace(

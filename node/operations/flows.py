@@ -36,7 +36,15 @@ class Flows:
         replicas = policy.check_bounds(self._parts, request.replicas)
         known = self._records.flows.get(request.name)
         flow = known.record if known is not None else Flow(name=request.name)
-        flow = replace(flow, backend=request.backend or flow.backend, replicas=replicas or flow.replicas)
+        flow = replace(
+            flow,
+            backend=request.backend or flow.backend,
+            replicas=replicas or flow.replicas,
+            max_root_bytes=flow.max_root_bytes if request.max_bytes is None else request.max_bytes or None,
+            max_px=flow.max_px if request.max_px is None else request.max_px or None,
+            media_types=flow.media_types if request.types is None else policy.media_types(request.types),
+            strip=flow.strip if request.strip is None else request.strip,
+        )
         await self._parts.records.write(flow)
         row = self._row(request.name)
         factor = f"{row.replicas.min}:{row.replicas.max}" if row.replicas else "the charter's"
@@ -67,6 +75,7 @@ class Flows:
     def _row(self, name: str) -> FlowRow:
         known = self._records.flows.get(name)
         own = known.record.replicas if known is not None else None
+        limits = policy.flow_limits(self._parts, name)
         return FlowRow(
             name=name,
             backend=(known.record.backend if known is not None else None) or policy.KIND,
@@ -74,4 +83,8 @@ class Flows:
             images=len(self._records.pins_by_flow(name)) - self._bin.count_in(name),
             author=known.author if known is not None else "",
             acts=replicas_row(self._records.clamp(own)),
+            max_bytes=limits.max_root_bytes,
+            max_px=limits.max_px,
+            types=limits.media_types,
+            strip=limits.strip,
         )

@@ -1,7 +1,10 @@
 """What a request may not do: roles, the charter's bounds, backends, names, a wrong clock. Asked before anything is stored."""
 
+from collections.abc import Sequence
+
 from node.config import BACKENDS
 from node.errors import RefusedByPolicy, Usage
+from node.ingest.flow_limits import FlowLimits, limits_of
 from node.parts import Parts
 from node.quantities import duration_text
 from node.rows import Replicas
@@ -9,6 +12,7 @@ from protocol import fields
 from protocol.admission import CURATOR
 from protocol.limits import FLOW_NAME_BYTES, NAME_BYTES, TIME_MS_MAX
 from protocol.pin import Pin, safe_name
+from store.images.sniff import FORMATS
 
 KIND = "ipfs"
 """The one backend of this release."""
@@ -100,6 +104,23 @@ def check_flow(parts: Parts, flow: str) -> None:
     if known is not None and known.record.adders and parts.key.peer_id not in known.record.adders:
         raise RefusedByPolicy(f"flow {flow}: this peer is none of those who may add to it")
     check_backend(parts, (known.record.backend if known is not None else None) or KIND)
+
+
+def flow_limits(parts: Parts, flow: str) -> FlowLimits:
+    """What a flow takes."""
+    known = parts.records.counting.flows.get(flow)
+    return limits_of(flow, known.record if known is not None else None)
+
+
+def media_types(names: Sequence[str]) -> tuple[str, ...]:
+    """Formats as people write them (`jpeg`, `image/png`), as records have them. Raises: Usage: one is unknown."""
+    by_name = {
+        name: each.media_type for each in FORMATS for name in (each.name.lower(), each.extension, each.media_type)
+    }
+    for name in names:
+        if name.lower() not in by_name:
+            raise Usage(f"type {name!r}: expected some of {', '.join(each.name.lower() for each in FORMATS)}")
+    return tuple(sorted({by_name[name.lower()] for name in names}))
 
 
 def check_wait(parts: Parts, wait: int, flow: str, replicas: fields.Replicas | None) -> None:

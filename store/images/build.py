@@ -11,7 +11,7 @@ from store.images.decode import decode_still, open_image, orientation_of, read_o
 from store.images.facts import IMAGE_JSON, RECIPE, RECIPE_ORIGINAL_ONLY, BuiltImage, ImageFacts
 from store.images.fingerprint import phash, thumbhash
 from store.images.limits import ImageLimits
-from store.images.strip import left_in, strip_metadata
+from store.images.strip import Stripped, left_in, strip_metadata
 from store.images.variants import VARIANTS_PX, Source, make_variants, show
 
 _SMALL_PX = min(VARIANTS_PX.values())
@@ -32,7 +32,7 @@ def build_image(path: Path, limits: ImageLimits, *, variants: bool = True) -> Bu
         return _build(content, limits, variants)
 
 
-def strip_original(path: Path, limits: ImageLimits) -> bytes:
+def strip_original(path: Path, limits: ImageLimits) -> Stripped:
     """Return the bytes of an image without location, camera data and comments, each pixel as it was.
 
     Raises:
@@ -50,7 +50,7 @@ def strip_original(path: Path, limits: ImageLimits) -> bytes:
             raise ImageRejected(
                 f"its metadata cannot be taken out, and the flow wants it stripped: {left} is in the way"
             )
-        return stripped
+        return Stripped(stripped, stripped != content)
 
 
 def _build(content: bytes, limits: ImageLimits, variants: bool) -> BuiltImage:

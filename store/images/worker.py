@@ -12,11 +12,14 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from store.errors import ImageRejected
 from store.images.facts import BuiltImage
 from store.images.limits import ImageLimits, too_much_memory
+
+if TYPE_CHECKING:
+    from store.images.strip import Stripped
 
 Made = TypeVar("Made")
 
@@ -47,7 +50,7 @@ def build(path: Path, limits: ImageLimits, variants: bool) -> BuiltImage | Refus
     return _refusing(limits, lambda: build_image(path, limits, variants=variants))
 
 
-def strip(path: Path, limits: ImageLimits) -> bytes | Refusal:
+def strip(path: Path, limits: ImageLimits) -> "Stripped | Refusal":
     """See `build.strip_original`; a rejection is returned."""
     from store.images.build import strip_original
 

@@ -30,7 +30,7 @@ def exif(orientation: int) -> Image.Exif:
 def stripped(folder: Path, content: bytes) -> bytes:
     path = folder / "original"
     path.write_bytes(content)
-    return strip_original(path, ImageLimits())
+    return strip_original(path, ImageLimits()).content
 
 
 def pixels(content: bytes) -> list[np.ndarray]:
