@@ -1,15 +1,19 @@
 """What a stranger may see, and that strangers never crowd members out."""
 
+import contextlib
+import socket
 from typing import Any
 
 import pytest
 import trio
 from libp2p.identity.identify.identify import parse_identify_response
+from libp2p.io.trio import TrioTCPStream
+from multiaddr import Multiaddr
 
 from protocol.net.errors import ProtocolRefused, Unreachable
 from protocol.net.gossip import Gossip
 from protocol.net.host import Host
-from protocol.net.limits import HostLimits
+from protocol.net.limits import HANDSHAKES_AT_ONCE, HostLimits
 from protocol.net.streams import Stream
 from tests.net.hosts import DEADLINE_S, connect_all, eventually, make_host, running
 from tests.net.test_gossip import TOPIC, yes
@@ -144,8 +148,6 @@ async def test_one_stranger_has_few_connections_and_few_streams() -> None:
 
 
 async def dial_again(host: Host, other: Host) -> None:
-    from multiaddr import Multiaddr
-
     with trio.move_on_after(5):
         await host.network.dial_addr(Multiaddr(other.addrs[0]), libp2p_id(other))
 
@@ -160,3 +162,21 @@ async def test_silent_sockets_keep_no_member_out() -> None:
         assert len(standing.host.network.handshakes) <= 128
         for stream in silent:
             await stream.aclose()
+
+
+async def test_a_burst_of_sockets_takes_no_more_descriptors_than_there_may_be_handshakes() -> None:
+    """However many are accepted before the first of those that give way has had its turn."""
+    standing = Standing()
+    with contextlib.ExitStack() as stack:
+        pairs = [socket.socketpair() for _ in range(3 * HANDSHAKES_AT_ONCE)]
+        for end in (end for pair in pairs for end in pair):
+            stack.enter_context(end)
+        taken = [trio.SocketStream(trio.socket.from_stdlib_socket(ours)) for ours, _ in pairs]
+        async with running(standing.host), trio.open_nursery() as nursery:
+            inbound = standing.host.network._handle_inbound_connection
+            for stream in taken:
+                nursery.start_soon(inbound, TrioTCPStream(stream), Multiaddr("/ip4/127.0.0.1/tcp/1"))
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
+            assert sum(stream.socket.fileno() != -1 for stream in taken) == HANDSHAKES_AT_ONCE
+            nursery.cancel_scope.cancel()

@@ -20,23 +20,34 @@ log = logging.getLogger("pinakothek.net.inbound")
 
 
 async def _inbound(swarm: Any, raw: Any, listening_on: Any) -> None:
-    handshakes: dict[trio.CancelScope, None] = swarm.__dict__.setdefault("handshakes", {})
+    handshakes: dict[trio.CancelScope, Any] = swarm.__dict__.setdefault("handshakes", {})
     if len(handshakes) >= HANDSHAKES_AT_ONCE:
-        next(iter(handshakes)).cancel()
+        _drop_oldest(handshakes)
     muxed = None
     with trio.CancelScope() as scope:
-        handshakes[scope] = None
+        handshakes[scope] = raw
         try:
             muxed = await swarm.upgrade_inbound_raw_conn(RawConnection(raw, False), listening_on)
         except Exception as error:  # noqa: BLE001 - a hostile handshake may end in any of them
             log.debug("an inbound connection failed: %r", error)
         finally:
-            del handshakes[scope]
+            handshakes.pop(scope, None)
     if muxed is None:
-        with contextlib.suppress(trio.ClosedResourceError):
-            raw.stream.socket.close()
+        _close(raw)
         return
     await muxed.event_closed.wait()
+
+
+def _drop_oldest(handshakes: dict[trio.CancelScope, Any]) -> None:
+    """Off the list and closed at once: its task ends a turn of the loop later, when more have been accepted already."""
+    scope = next(iter(handshakes))
+    _close(handshakes.pop(scope))
+    scope.cancel()
+
+
+def _close(raw: Any) -> None:
+    with contextlib.suppress(trio.ClosedResourceError):
+        raw.stream.socket.close()
 
 
 def apply() -> None:
