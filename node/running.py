@@ -245,8 +245,7 @@ class Daemon:
             self._pass_missed = False
             self._inner.ever_held.holders_known = True
             self.parts.controller.replan(None)
-        if not blocked:
-            self.parts.storm.look(wall_ms())
+        self.parts.storm.mass_loss_now(wall_ms())
         self._inner.about.crowded_out = self.parts.controller.last_plan.crowded_out
         self.parts.controller.tick()
         return TICK_S

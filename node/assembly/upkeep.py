@@ -54,9 +54,12 @@ def keep_up(ground: Ground, talk: Talk, truth: Truth, sources: Sources, *, inges
     ever_held = EverHeld(store)
     beliefs = Beliefs(
         knowledge, describe=about.describe, linked=talk.contacts.linked, blocked=lambda: hooks.blocked(),
-        doubts=truth.auditing, mass_loss=lambda: storm.mass_loss(), ever_held=ever_held,
+        doubts=truth.auditing, mass_loss=lambda: storm.mass_loss_now(wall_ms()), ever_held=ever_held,
     )  # fmt: skip
-    storm = StormWatch(store, knowledge.events, keepers=beliefs.keepers, on_change=lambda: hooks.replan(None))
+    storm = StormWatch(
+        store, knowledge.events, keepers=beliefs.keepers, blocked=lambda: hooks.blocked(),
+        on_change=lambda: hooks.replan(None),
+    )  # fmt: skip
     about.repair_now_ms = lambda: storm.repair_now_ms(wall_ms())
     releasing, executor = _acting(ground, sources, recovering, storm)
     controller = Controller(beliefs, executor, wait=talk.catching_up.brings_many)

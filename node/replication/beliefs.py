@@ -58,7 +58,8 @@ class Beliefs:
         blocked: why nothing may be planned, or None.
         doubts: of others' copies.
         ever_held: remembers over a restart which roots were held.
-        mass_loss: whether the storm guard is on (DESIGN §7, invariant 7); whoever changes the answer has all replanned.
+        mass_loss: whether the storm guard is on (DESIGN §7, invariant 7), as of now: it is asked once the states of the
+            peers are settled, and misses nobody whom the view calls suspect. Whoever changes the answer has all replanned.
     """
 
     def __init__(
@@ -83,9 +84,10 @@ class Beliefs:
 
     def view(self, keys: Iterable[RootKey]) -> SwarmView:
         """All peers, and these roots."""
+        peers = self._peers()
         return SwarmView(
             me=self._knowledge.me,
-            peers=self._peers(),
+            peers=peers,
             roots={key: self.root(key) for key in keys},
             mass_loss=self._mass_loss(),
             planning_blocked=self._blocked(),

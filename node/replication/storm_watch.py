@@ -25,6 +25,7 @@ class StormWatch:
 
     Args:
         keepers: each keeper's id, state and capacity in bytes as planning sees them, this peer included.
+        blocked: why nothing may be planned now, or None: until that is over nobody knows who is there.
         on_change: called when a mass loss has begun or ended: everything is to be planned anew.
     """
 
@@ -34,18 +35,30 @@ class StormWatch:
         events: Events,
         *,
         keepers: Callable[[], Iterable[tuple[str, PeerState, int]]],
+        blocked: Callable[[], str | None],
         on_change: Callable[[], None],
     ) -> None:
         self._store = store
         self._events = events
         self._keepers = keepers
+        self._blocked = blocked
         self._on_change = on_change
         self._guard = StormGuard(seen_from(store.fact(SEEN_FACT)))
         self._said_ms = _said_from(store.fact(SAID_FACT))
         self._is_on = False
 
     def mass_loss(self) -> bool:
-        """Whether more than half of the capacity that was alive within a day is gone."""
+        """Whether more than half of the capacity that was alive within a day was gone at the last look."""
+        return self._is_on
+
+    def mass_loss_now(self, now_ms: int) -> bool:
+        """Whether it is gone now. Every plan asks this, and the daemon every second.
+
+        A plan that goes by an earlier look repairs in a moment what the guard is to hold back: peers fall silent between
+        two looks.
+        """
+        if self._blocked() is None:
+            self.look(now_ms)
         return self._is_on
 
     def bytes_per_s(self, allowed: int | None) -> int | None:
@@ -67,7 +80,7 @@ class StormWatch:
         return said_ms if said_ms is not None and now_ms - MEMORY_MS <= said_ms <= now_ms else None
 
     def look(self, now_ms: int) -> None:
-        """Judge anew; call it every second while planning is not blocked."""
+        """Judge anew."""
         self._guard.look(self._keepers(), now_ms)
         if self._guard.loss.is_mass_loss != self._is_on:
             self._is_on = not self._is_on

@@ -1,7 +1,11 @@
 """Whole swarms of real peers over a simulated network: what DESIGN §7 promises, seen from outside."""
 
-import pytest
+from functools import partial
 
+import pytest
+import trio
+
+from node.events import wall_ms
 from tests.sim.faults import Faults, Rates
 from tests.sim.network import Conditions
 from tests.sim.peer import SimPeer
@@ -50,6 +54,37 @@ def test_a_dead_peer_is_replaced_after_repair_after() -> None:
         await swarm.until(lambda: set(swarm.copies()) == {3}, 120)
 
     simulate(Setting(seed=4, peers=6), story)
+
+
+async def look_around(peers: list[SimPeer]) -> None:
+    """People ask what goes on: who asks first notices who fell silent, and has everything planned anew."""
+
+    async def look(peer: SimPeer) -> None:
+        peer.daemon.blocked()
+
+    while True:
+        for peer in peers:
+            await peer.ask(partial(look, peer))
+        await trio.sleep(0.3)
+
+
+def test_most_of_the_capacity_gone_copies_nothing_that_has_two_live_copies() -> None:
+    async def story(swarm: Swarm) -> None:
+        *small, giant = swarm.peers
+        giant.capacity_bytes *= 10
+        await swarm.start()
+        swarm.add(25)
+        await swarm.settle(3, 180)
+        await giant.kill(silently=True)
+        assert min(swarm.copies()) == 2
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look_around, small)
+            assert await swarm.is_quiet(600)  # neither when it is suspect nor when it is down
+            nursery.cancel_scope.cancel()
+        assert await small[0].ask(lambda: small[0].daemon.parts.storm.repair_now(wall_ms())) == (giant.peer_id,)
+        await swarm.until(lambda: set(swarm.copies()) == {3}, 120)
+
+    simulate(Setting(seed=9, peers=4, factor=(3, 3)), story, started=False)
 
 
 def test_no_two_copies_share_a_zone_after_repair_either() -> None:
