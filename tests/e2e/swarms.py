@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from node.demo.peers import Peer, wait_until
+from node.demo.peers import Peer, PeerFailed, wait_until
 
 SETTLE_TIMEOUT_S = 300.0
 
@@ -22,7 +22,25 @@ def wait_until_settled(peers: Sequence[Peer], images: int, timeout_s: float = SE
         return now["total"] == images == now["at_target"] and now["above_target"] == 0
 
     for peer in peers:
-        wait_until(lambda p=peer: settled(p), timeout_s=timeout_s, what=f"{peer.name}: {images} images at target")
+        try:
+            wait_until(lambda p=peer: settled(p), timeout_s=timeout_s, what=f"{peer.name}: {images} images at target")
+        except PeerFailed as error:
+            raise PeerFailed(f"{error}\n{unsettled(peers)}") from error
+
+
+def unsettled(peers: Sequence[Peer]) -> str:
+    """What each peer says of the images that are not at target, and why; for people who read a failed test."""
+    lines = []
+    for peer in (p for p in peers if p.process is not None):
+        lines.append(f"{peer.name}: {counts(peer)}, doctor: {complaints(peer)}")
+        lines += [f"  {r['peer_id']} {r['name']} {r['sees']} {r['state']} {r['roots']}" for r in peer.rows("peers")]
+        for row in (r for r in peer.rows("ls") if r["state"] != "at_target"):
+            shown = peer.one("show", row["root"])
+            held = sorted(holder["name"] for holder in shown["holders"])
+            lines.append(
+                f"  {row['root']} {row['state']}, wants {shown['replicas']}, held by {held}: {shown['reason']}"
+            )
+    return "\n".join(lines)
 
 
 def assert_doctor_is_content(peer: Peer) -> None:
