@@ -25,6 +25,7 @@ from node.ingest.decoder import DecoderPool
 from node.log import set_up
 from node.operations import Operations
 from node.running import Daemon
+from node.swarm.verifiers import Verifiers
 from node.version import VERSION
 from protocol.net.errors import ListenFailed
 from store.errors import StoreError
@@ -70,9 +71,14 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
     """Start everything, say that it is ready, and run until a signal."""
     config = effective.config
     stop = trio.Event()
-    async with opened(effective) as store, DecoderPool() as decoder, trio.open_nursery() as nursery:
+    async with (
+        opened(effective) as store,
+        DecoderPool() as decoder,
+        Verifiers() as verifiers,
+        trio.open_nursery() as nursery,
+    ):
         await nursery.start(_stop_on_signals, stop)
-        daemon = await assemble(effective, store, decoder)
+        daemon = await assemble(effective, store, decoder, verify=verifiers.verify)
         gc.freeze()  # what a start has read is here to stay; no search for cycles need look at it again
         parts = daemon.parts
         operations = Operations(parts)

@@ -13,11 +13,11 @@ from protocol.charter import Charter, charter_hash
 from protocol.errors import Reason, Refused
 from protocol.fields import Replicas
 from protocol.flow import Flow
-from protocol.identity import KeyPair, PeerId
+from protocol.identity import Claim, KeyPair, PeerId, verify
 from protocol.limits import RECORD_ID_BYTES
 from protocol.pin import Pin, pin_id, safe_name
 from protocol.places import record_place
-from protocol.signed import open_signed, sign_body
+from protocol.signed import read_signed, sign_body
 from protocol.stamp import Stamp
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Signed",
     "parse_record",
     "pin_id",
+    "read_record",
     "record_key",
     "safe_name",
     "sign_record",
@@ -132,8 +133,19 @@ def parse_record(raw: bytes) -> Signed[Record] | None:
     Raises:
         Refused: the bytes are no such record, or its author did not sign it.
     """
-    opened = open_signed(raw, _TYPES.keys())
-    if opened is None:
+    read = read_record(raw)
+    if read is None:
         return None
-    kind, body, author = opened
-    return _signed(raw, _TYPES[kind].from_body(body), author)
+    signed, claim = read
+    if not verify(*claim):
+        raise Refused(Reason.BAD_SIGNATURE, f"{signed.record.KIND} that {signed.author} did not sign")
+    return signed
+
+
+def read_record(raw: bytes) -> tuple[Signed[Record], Claim] | None:
+    """`parse_record` without the check: the record is nobody's until the claim has been found true."""
+    read = read_signed(raw, _TYPES.keys())
+    if read is None:
+        return None
+    kind, body, claim = read
+    return _signed(raw, _TYPES[kind].from_body(body), claim[0]), claim

@@ -13,7 +13,7 @@ import libipld
 from protocol.codec import Body, decode, decode_map, encode, encode_value
 from protocol.errors import Reason, Refused
 from protocol.fields import Fields
-from protocol.identity import KeyPair, PeerId, verify
+from protocol.identity import Claim, KeyPair, PeerId, verify
 from protocol.limits import RECORD_BYTES, SIGNATURE_BYTES
 
 CONTEXT: Final = b"pinakothek-signed:"
@@ -46,6 +46,17 @@ def open_signed(raw: bytes, known: Container[str]) -> tuple[str, Body, PeerId] |
     Raises:
         Refused: the bytes are no signed statement, or the signature is not its author's.
     """
+    read = read_signed(raw, known)
+    if read is None:
+        return None
+    kind, body, claim = read
+    if not verify(*claim):
+        raise Refused(Reason.BAD_SIGNATURE, f"{kind} that {claim[0]} did not sign")
+    return kind, body, claim[0]
+
+
+def read_signed(raw: bytes, known: Container[str]) -> tuple[str, Body, Claim] | None:
+    """`open_signed` without the check: whoever calls it has the claim verified before he acts on anything of it."""
     outer = Fields(decode_map(raw, max_bytes=RECORD_BYTES), "signed statement")
     payload = outer.binary("p", 1, RECORD_BYTES)
     signature = outer.binary("s", SIGNATURE_BYTES, SIGNATURE_BYTES)
@@ -53,10 +64,7 @@ def open_signed(raw: bytes, known: Container[str]) -> tuple[str, Body, PeerId] |
     if opened is None:
         return None
     kind, body = opened
-    author = Fields(body, kind).peer("author")
-    if not verify(author, CONTEXT + payload, signature):
-        raise Refused(Reason.BAD_SIGNATURE, f"{kind} that {author} did not sign")
-    return kind, body, author
+    return kind, body, (Fields(body, kind).peer("author"), CONTEXT + payload, signature)
 
 
 def body_of(raw: bytes) -> Body:

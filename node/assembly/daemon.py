@@ -23,6 +23,7 @@ from node.sources import Sources
 from node.swarm.admitting import Admitting
 from node.swarm.answering import Answering
 from node.swarm.belonging_watch import BelongingWatch
+from node.swarm.checking import Verify, verify_in_thread
 from node.swarm.twin_watch import TwinWatch
 from node.version import VERSION
 from store.store import Store
@@ -39,18 +40,24 @@ class Service:
 
 
 async def assemble(
-    effective: Effective, store: Store, decoder: DecoderPool, *, network: MakeNetwork = make_network
+    effective: Effective,
+    store: Store,
+    decoder: DecoderPool,
+    *,
+    verify: Verify = verify_in_thread,
+    network: MakeNetwork = make_network,
 ) -> Daemon:
     """Read what the data directory says and make every part; nothing runs yet.
 
     Args:
+        verify: checks the signatures of records.
         network: makes what carries messages and blocks; by default libp2p does.
 
     Raises:
         Failed: the data directory is damaged.
         StoreError: the disk refuses.
     """
-    ground = await lay_ground(effective, store, network)
+    ground = await lay_ground(effective, store, verify, network)
     truth = see_to_truth(ground)
     talking = await talk(ground, truth)
     sources = Sources(ground.network.host, ground.knowledge)

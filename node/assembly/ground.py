@@ -15,6 +15,7 @@ from node.keys import IDENTITY, STEWARD, read_key
 from node.self_description import SelfDescription
 from node.standing_orders import StandingOrders
 from node.swarm.belonging import swarm_of
+from node.swarm.checking import Verify
 from node.swarm.gatekeeping import Gatekeeping
 from node.swarm.heard import Heard, load_heard
 from node.swarm.knowledge import Knowledge
@@ -59,7 +60,7 @@ class Ground:
         return self.effective.config
 
 
-async def lay_ground(effective: Effective, store: Store, make_network: MakeNetwork) -> Ground:
+async def lay_ground(effective: Effective, store: Store, verify: Verify, make_network: MakeNetwork) -> Ground:
     """Read what the data directory says.
 
     Raises:
@@ -69,7 +70,7 @@ async def lay_ground(effective: Effective, store: Store, make_network: MakeNetwo
     config = effective.config
     key, swarm_id = await _identified(config, store)
     hooks = Hooks()
-    records = await _records(store, key, config.data_dir, swarm_id, hooks)
+    records = await _records(store, key, config.data_dir, swarm_id, verify, hooks)
     heard = await trio.to_thread.run_sync(load_heard, config.data_dir)
     orders = StandingOrders(store)
     gatekeeping = Gatekeeping(records.counting, lambda: hooks.invites_open())
@@ -99,7 +100,9 @@ async def _identified(config: Config, store: Store) -> tuple[KeyPair, str]:
     return key, swarm_id
 
 
-async def _records(store: Store, key: KeyPair, data_dir: Path, swarm_id: str, hooks: Hooks) -> SharedRecords:
+async def _records(
+    store: Store, key: KeyPair, data_dir: Path, swarm_id: str, verify: Verify, hooks: Hooks
+) -> SharedRecords:
     author = Author(key)
     steward = read_key(data_dir, STEWARD)
     records = SharedRecords(
@@ -110,6 +113,7 @@ async def _records(store: Store, key: KeyPair, data_dir: Path, swarm_id: str, ho
         on_change=lambda change: hooks.change(change),
         on_news=lambda news: hooks.news(news),
         swarm_ms=lambda: hooks.swarm_ms(),
+        verify=verify,
     )
     await records.load()
     if records.counting.standing(key.peer_id) is None:

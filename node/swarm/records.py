@@ -16,7 +16,7 @@ from typing import TypeVar
 import trio
 
 from node.events import wall_ms
-from node.swarm.checking import parse_all, parse_pages
+from node.swarm.checking import Verify, parse_all, parse_pages, verify_in_thread
 from node.swarm.refusals import FORK, Refusals
 from node.swarm.storing import entry_of
 from protocol.author import Author, R
@@ -30,10 +30,6 @@ log = logging.getLogger("pinakothek.records")
 
 T = TypeVar("T")
 
-INLINE_RECORDS = 4
-"""So few signatures are checked on the event loop: 61 µs each, less than a thread's round trip is worth."""
-
-
 HELD_FACTOR = 4
 HELD_SPARE = 100_000
 """Pins come and go, and records may be on their way: guesses."""
@@ -46,6 +42,7 @@ class SharedRecords:
         counting: the record set, empty; `load` fills it.
         author: signs as this peer.
         steward_key: the key in `steward.key`, where there is one; shares the author's clock.
+        verify: checks signatures.
         swarm_ms: by which others' records are stamped ahead or not: our wall clock, or the others' where ours is wrong.
     """
 
@@ -59,6 +56,7 @@ class SharedRecords:
         on_change: Callable[[Changes], None],
         on_news: Callable[[Sequence[Signed[Record]]], None],
         swarm_ms: Callable[[], int] = wall_ms,
+        verify: Verify = verify_in_thread,
     ) -> None:
         self._store = store
         self.counting = counting
@@ -67,6 +65,7 @@ class SharedRecords:
         self._on_change = on_change
         self._on_news = on_news
         self._swarm_ms = swarm_ms
+        self._verify = verify
         self.refusals = Refusals()
         self._forked = False
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
@@ -86,7 +85,7 @@ class SharedRecords:
         Nothing of it is held back and nothing ends by it: at a start nobody has said yet whether our clock is right.
         """
         kept: list[Signed[Record]] = []
-        spoilt = await parse_pages(self._store.signed_pages(), kept.extend)
+        spoilt = await parse_pages(self._store.signed_pages(), kept.extend, self._verify)
         if spoilt:
             log.error("%d records in the catalogue are damaged and left out", len(spoilt))
         self.counting.restore(kept)
@@ -110,9 +109,7 @@ class SharedRecords:
         Returns:
             How many of them were malformed, forged or refused.
         """
-        parsed, bad = (
-            parse_all(raws) if len(raws) <= INLINE_RECORDS else await trio.to_thread.run_sync(parse_all, list(raws))
-        )
+        parsed, bad = await parse_all(raws, self._verify)
         for reason in bad:
             self.refusals.count_reason(reason)
         await self._merge(parsed, relay=relay)

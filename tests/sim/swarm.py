@@ -44,7 +44,12 @@ PACE = {
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 """The few files that a daemon writes beside its store."""
 
-SHARED = ("node.swarm.listening.open_beat", "node.swarm.listening.open_delta", "node.swarm.checking.parse_record")
+SHARED = (
+    "node.swarm.listening.open_beat",
+    "node.swarm.listening.open_delta",
+    "node.swarm.checking.read_record",
+    "node.swarm.checking.verify",
+)
 """Pure readings of signed bytes that every peer gets: read, and their signatures checked, once for all."""
 
 

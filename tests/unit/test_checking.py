@@ -1,0 +1,70 @@
+"""Records are read whole pages at a time, and their signatures checked wherever there is room for it."""
+
+import os
+import signal
+
+import psutil
+
+from node.swarm.checking import parse_all, parse_pages
+from node.swarm.verifiers import LEAST_CLAIMS, Verifiers
+from protocol.codec import encode_value
+from protocol.errors import Reason
+from protocol.identity import Claim, KeyPair, verify_all
+from protocol.pin import Pin
+from protocol.records import Record, Signed, read_record, sign_record
+from protocol.stamp import Stamp
+
+KEY = KeyPair(b"a" * 32)
+MANY = LEAST_CLAIMS + 20
+
+
+def pins(count: int) -> list[Signed[Record]]:
+    return [sign_record(Pin(id=bytes(16), flow="f", root=b"root", stamp=Stamp(n + 1, 0)), KEY) for n in range(count)]
+
+
+def forged(signed: Signed[Record]) -> bytes:
+    """The same record with a signature that is another's."""
+    read = read_record(signed.raw)
+    assert read is not None
+    _, (_, message, _) = read
+    return encode_value({"p": message.removeprefix(b"pinakothek-signed:"), "s": KeyPair(b"b" * 32).sign(message)})
+
+
+def claims(count: int) -> list[Claim]:
+    return [(KEY.peer_id, b"%d" % n, KEY.sign(b"%d" % n)) for n in range(count)]
+
+
+async def test_what_its_author_did_not_sign_is_left_out_and_the_rest_taken() -> None:
+    for count in (3, MANY):  # on the event loop, in a thread
+        signed = pins(count)
+        raws = [one.raw for one in signed]
+        raws[1] = forged(signed[1])
+        raws.append(b"no record")
+        found, bad = await parse_all(raws)
+        assert found == [signed[0], *signed[2:]]
+        assert sorted(bad) == [Reason.BAD_SIGNATURE, Reason.MALFORMED]
+
+
+async def test_pages_are_handed_on_in_order_whichever_is_checked_first() -> None:
+    signed = pins(40)
+    pages = [[one.raw for one in signed[at : at + 10]] for at in range(0, 40, 10)]
+    pages[2][5] = forged(signed[25])
+    found: list[Signed[Record]] = []
+    assert await parse_pages(iter(pages), found.extend) == [Reason.BAD_SIGNATURE]
+    assert found == signed[:25] + signed[26:]
+
+
+async def test_another_process_finds_the_same() -> None:
+    asked = claims(MANY)
+    asked[7] = (KEY.peer_id, b"something else", asked[7][2])
+    async with Verifiers(workers=1) as verifiers:
+        assert await verifiers.verify(asked) == verify_all(asked) == [n != 7 for n in range(MANY)]
+
+
+async def test_a_process_that_was_killed_takes_no_verdict_with_it() -> None:
+    asked = claims(MANY)
+    async with Verifiers(workers=1) as verifiers:
+        assert all(await verifiers.verify(asked))
+        [worker] = [one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())]
+        os.kill(worker.pid, signal.SIGKILL)
+        assert await verifiers.verify(asked) == [True] * MANY
