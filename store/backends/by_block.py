@@ -7,10 +7,10 @@ the root's own block, links to it.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from store.backends.contract import UPLOADS, Entry, Range, Stream, checked_name, part_of, pieces_of
-from store.cid import cid_text, inline_block, parse_cid, verify_block
+from store.backends.contract import UPLOADS, Entry, Range, Stream, checked_name, cid_in, part_of, pieces_of
+from store.cid import cid_text, inline_block, verify_block
 from store.dag import links
-from store.errors import BadCid, BlockNotFound, NotInBackend, PathNotFound
+from store.errors import BlockNotFound, NotInBackend, PathNotFound
 from store.unixfs import import_file, read_file, resolve_path, stat
 
 PIECE_BYTES = 1 << 20
@@ -60,7 +60,7 @@ class ByBlock(ABC):
         checked_name(self.place, name)
         if root == UPLOADS:
             return self._put_upload(name, stream)
-        cid = _cid_in(name)
+        cid = cid_in(name)
         if cid is None:
             imported = import_file(pieces_of(stream))
             for made in imported:
@@ -77,7 +77,7 @@ class ByBlock(ABC):
         checked_name(self.place, name)
         if root == UPLOADS:
             return self._get_upload(name, part)
-        cid = _cid_in(name)
+        cid = cid_in(name)
         if cid is not None:
             return part_of(self.block(cid), part)
         file = self._file(root, name)
@@ -87,7 +87,7 @@ class ByBlock(ABC):
         checked_name(self.place, name)
         if root == UPLOADS:
             return Entry(name, self._upload_bytes(name))
-        cid = _cid_in(name)
+        cid = cid_in(name)
         if cid is not None:
             return Entry(name, len(self.block(cid)))
         return Entry(name, stat(self._file(root, name), self.block).size_bytes)
@@ -96,7 +96,7 @@ class ByBlock(ABC):
         checked_name(self.place, name)
         if root == UPLOADS:
             self._delete_upload(name)
-        elif _cid_in(name) == root:
+        elif cid_in(name) == root:
             self._let_go(root)
 
     def copy_from(self, root: bytes, name: str, upload_id: str) -> int:
@@ -142,12 +142,3 @@ class ByBlock(ABC):
             below = [link for link in links(cid, block) if link not in seen]
             seen.update(below)
             waiting += below
-
-
-def _cid_in(name: str) -> bytes | None:
-    """The CID that a name is the text of, None for a file's name."""
-    try:
-        cid = parse_cid(name)
-    except BadCid:
-        return None
-    return cid if cid_text(cid) == name else None

@@ -20,7 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from store.errors import BackendRefused
+from store.cid import cid_text, parse_cid, verify_block
+from store.errors import BackendRefused, BadCid
 
 UPLOADS = b""
 """In place of a root: where uploads wait to be checked; the name is the upload's id."""
@@ -101,7 +102,10 @@ class Backend(Protocol):
         """
 
     def get(self, root: bytes, name: str, part: Range | None = None) -> bytes:
-        """Return an object or the part of it, shorter where the object ends. Without `part` it must fit into memory."""
+        """Return an object or the part of it, shorter where the object ends. Without `part` it must fit into memory.
+
+        A whole block is hashed. Of files only their reader knows what they should be: see `store.reading`.
+        """
 
     def stat(self, root: bytes, name: str) -> Entry:
         """Return an object's size, as the backend says it."""
@@ -140,6 +144,23 @@ def pieces_of(stream: Stream) -> Iterator[bytes]:
     if isinstance(stream, bytes | bytearray | memoryview):
         raise TypeError("a stream is an iterable of bytes, such as [content]")
     return (piece for piece in stream if piece)
+
+
+def cid_in(name: str) -> bytes | None:
+    """The CID that a name is the text of, None for a file's name."""
+    try:
+        cid = parse_cid(name)
+    except BadCid:
+        return None
+    return cid if cid_text(cid) == name else None
+
+
+def believed(name: str, content: bytes, part: Range | None) -> bytes:
+    """Return what was read, hashed where it is a whole block. Raises: BlockCorrupt."""
+    cid = cid_in(name) if part is None else None
+    if cid is not None:
+        verify_block(cid, content)
+    return content
 
 
 def part_of(content: bytes, part: Range | None) -> bytes:

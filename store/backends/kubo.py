@@ -216,8 +216,8 @@ class KuboBackend(ByBlock):
                     self._confirm_present()
                 raise NotInBackend(self.place, name) from error
             raise self._translated(error) from error
-        except (exceptions.Error, AssertionError, KeyError, ValueError, BadCid) as error:
-            # All but the first are what the client, or we, come to where the answer is none of Kubo's.
+        except (exceptions.Error, OSError, AssertionError, KeyError, ValueError, BadCid) as error:
+            # OSError: of `requests`, where an answer breaks off; the rest: where it is none of Kubo's.
             raise self._translated(error) from error
 
     def _translated(self, error: Exception) -> StoreError:
@@ -230,6 +230,8 @@ class KuboBackend(ByBlock):
             return BackendUnavailable(self.place, "did not answer in time")
         if isinstance(error, exceptions.ConnectionError):
             return BackendUnavailable(self.place, "nobody answers there")
+        if isinstance(error, OSError):
+            return BackendUnavailable(self.place, "its answer broke off")
         if status and not isinstance(error, exceptions.ErrorResponse):
             return BackendUnavailable(self.place, f"answered {status}")
         return BackendUnavailable(self.place, f"answered {text.partition(chr(10))[0][:200]!r}")

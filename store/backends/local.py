@@ -10,7 +10,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from store.backends.contract import UPLOADS, Entry, Health, PresignedPut, Range, Stream, checked_name, pieces_of
+from store.backends.contract import (
+    UPLOADS,
+    Entry,
+    Health,
+    PresignedPut,
+    Range,
+    Stream,
+    believed,
+    checked_name,
+    pieces_of,
+)
 from store.cid import cid_text, parse_cid
 from store.errors import BackendRefused, BackendUnavailable, BadCid, NotInBackend, StoreFull
 from store.files import Files, ObjectSite, disk_error
@@ -59,7 +69,8 @@ class LocalBackend:
 
     def get(self, root: bytes, name: str, part: Range | None = None) -> bytes:
         with self._errors(name):
-            return self._files.read(self._path(root, name), *(part or (0, -1)))
+            content = self._files.read(self._path(root, name), *(part or (0, -1)))
+        return believed(name, content, part)
 
     def stat(self, root: bytes, name: str) -> Entry:
         with self._errors(name):

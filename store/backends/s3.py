@@ -15,7 +15,17 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from store.backends.contract import UPLOADS, Entry, Health, PresignedPut, Range, Stream, checked_name, pieces_of
+from store.backends.contract import (
+    UPLOADS,
+    Entry,
+    Health,
+    PresignedPut,
+    Range,
+    Stream,
+    believed,
+    checked_name,
+    pieces_of,
+)
 from store.backends.sigv4 import Credentials, presigned
 from store.cid import cid_text, parse_cid
 from store.errors import BackendRefused, BackendUnavailable, BadCid, NotInBackend, StoreError, StoreFull
@@ -31,7 +41,7 @@ TIMEOUT_S = 60.0
 """Of one request, of at most `PART_BYTES` either way. A guess: 2 Mbit/s are enough."""
 CONNECT_TIMEOUT_S = 10.0
 FULL = ("507 ", "InsufficientStorage", "QuotaExceeded", "StorageFull")
-REFUSED = ("401 ", "403 ")
+REFUSED = ("status code: 401", "status code: 403", "AccessDenied")
 NO_BUCKET = "NoSuchBucket"
 
 
@@ -86,7 +96,7 @@ class S3Backend:
             return b""
         with self._errors(name):
             if part is None:
-                return bytes(self._obstore.get(self._store, key).bytes())
+                return believed(name, bytes(self._obstore.get(self._store, key).bytes()), None)
             try:
                 found = self._obstore.get_range(self._store, key, start=part.offset_bytes, length=part.length_bytes)
             except self._obstore.exceptions.GenericError as error:
@@ -203,7 +213,7 @@ class S3Backend:
             return StoreFull(0, 0)
         if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
             return BackendRefused(self.place, why)
-        if any(f"status code: {mark}" in text for mark in REFUSED):
+        if any(mark in text for mark in REFUSED):
             return BackendRefused(self.place, why)
         return BackendUnavailable(self.place, why)
 
@@ -211,7 +221,7 @@ class S3Backend:
 def _reason(text: str) -> str:
     """The one line of obstore's page of text that tells a person what went wrong."""
     status = re.search(r"status code: (\d{3}) ?([A-Za-z ]*)", text)
-    code = re.search(r"<Code>(\w+)</Code>", text)
+    code = re.search(r"<Code>(\w+)</Code>", text) or re.search(r"\(code: (\w+)\)", text)
     if status is not None:
         named = f" ({code[1]})" if code else ""
         return f"answered {status[1]} {status[2].strip().lower()}".rstrip() + named

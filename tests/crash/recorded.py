@@ -6,7 +6,7 @@ import os
 
 import apsw
 
-from store.files import Files, Site
+from store.files import Files, ObjectSite, Site
 from tests.crash.disk import Disk
 
 _NUMBERS = itertools.count()
@@ -19,7 +19,7 @@ class RecordedFiles(Files):
         forgotten: the fsync to leave out, as if its line were deleted.
     """
 
-    def __init__(self, disk: Disk, forgotten: Site | None = None) -> None:
+    def __init__(self, disk: Disk, forgotten: Site | ObjectSite | None = None) -> None:
         self._disk = disk
         self._forgotten = forgotten
         self._open: dict[int, str] = {}
@@ -64,7 +64,7 @@ class RecordedFiles(Files):
             super().truncate(fd, size_bytes)
             self._note("truncate", self._open[fd], offset_bytes=size_bytes)
 
-    def fsync(self, fd: int, site: Site) -> None:
+    def fsync(self, fd: int, site: Site | ObjectSite) -> None:
         if site != self._forgotten:
             with self._disk.lock:
                 self._note("fsync", self._open[fd])
@@ -74,7 +74,7 @@ class RecordedFiles(Files):
             super().close(fd)
             del self._open[fd]
 
-    def fsync_folder(self, path: str, site: Site) -> None:
+    def fsync_folder(self, path: str, site: Site | ObjectSite) -> None:
         if site != self._forgotten:
             with self._disk.lock:
                 os.stat(path)
@@ -85,6 +85,11 @@ class RecordedFiles(Files):
             raise OSError(errno.EIO, "refused", source)
         with self._disk.lock:
             super().rename(source, target)
+            self._note("rename", source, target)
+
+    def rename_new(self, source: str, target: str) -> None:
+        with self._disk.lock:
+            super().rename_new(source, target)
             self._note("rename", source, target)
 
     def unlink(self, path: str) -> None:

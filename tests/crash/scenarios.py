@@ -8,7 +8,7 @@ from pathlib import Path
 from store.blocks import block_path, key_of
 from store.catalogue import NAME
 from store.cid import RAW, cid_of
-from store.files import Files, Site
+from store.files import Files, ObjectSite, Site
 from store.segments import FOLDER as RECORDS
 from store.segments import segment_path
 from store.store import Owner, RecordEntry, Store
@@ -294,10 +294,10 @@ def in_order(store: Store) -> None:
 class QuietFiles(Files):
     """For stores that only prove a point: they outlive no power loss, so nothing is fsynced."""
 
-    def fsync(self, fd: int, site: Site) -> None:
+    def fsync(self, fd: int, site: Site | ObjectSite) -> None:
         pass
 
-    def fsync_folder(self, path: str, site: Site) -> None:
+    def fsync_folder(self, path: str, site: Site | ObjectSite) -> None:
         pass
 
 

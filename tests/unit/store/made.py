@@ -5,7 +5,7 @@ import os
 import random
 
 from store.cid import RAW, cid_of
-from store.files import Files, Site
+from store.files import Files, ObjectSite, Site
 
 HOUR_MS = 3600 * 1000
 Block = tuple[bytes, bytes]
@@ -62,11 +62,11 @@ class FailingDisk(Files):
         self._may_fail("write")
         super().write(fd, content, offset_bytes)
 
-    def fsync(self, fd: int, site: Site) -> None:
+    def fsync(self, fd: int, site: Site | ObjectSite) -> None:
         self._may_fail("fsync")
         super().fsync(fd, site)
 
-    def fsync_folder(self, path: str, site: Site) -> None:
+    def fsync_folder(self, path: str, site: Site | ObjectSite) -> None:
         self._may_fail("fsync_folder", path)
         super().fsync_folder(path, site)
 
