@@ -86,6 +86,7 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
 
         await daemon.start(nursery, stop, grace_s=GRACE_S)
         await nursery.start(partial(serve_control, operations, config.data_dir, stop, version=VERSION))
+        nursery.start_soon(operations.migrating.run)
         if parts.gateway is not None:
             nursery.start_soon(parts.gateway.run)
 

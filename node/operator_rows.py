@@ -139,3 +139,36 @@ class ReasonRow:
     roots: int
     why: str
     root: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveRow:
+    """An image that `flow migrate` would move, from `backend` to another."""
+
+    root: str
+    name: str
+    backend: str
+    to: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationRow:
+    """How the move of a flow to `backend` stands.
+
+    Attributes:
+        state: `moving` while images lack copies there, `leaving` while old copies are let go, `done`.
+        images, bytes: of the flow; `moved`, `bytes_moved` of those that have their copies there.
+        old_copies: on peers that are here, on backends that nothing wants them on.
+        waiting: why it cannot go on, None where it can.
+    """
+
+    flow: str
+    backend: str
+    state: str
+    images: int
+    moved: int
+    bytes: int
+    bytes_moved: int
+    old_copies: int
+    waiting: str | None = None

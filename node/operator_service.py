@@ -5,7 +5,16 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
-from node.operator_rows import DrainPlanRow, DrainRow, MaintenanceRow, PlanRow, RepairRow, ZoneRow
+from node.operator_rows import (
+    DrainPlanRow,
+    DrainRow,
+    MaintenanceRow,
+    MigrationRow,
+    MoveRow,
+    PlanRow,
+    RepairRow,
+    ZoneRow,
+)
 from node.rows import Page
 
 
@@ -60,6 +69,18 @@ class OperatorService(Protocol):
 
     async def drain_plan(self, *, to_min: bool, limit: int, after: str | None) -> Page[DrainPlanRow]:
         """A page of what a drain would copy, and where. Raises as `start_drain` does."""
+
+    async def migration_plan(self, flow: str, *, limit: int, after: str | None) -> Page[MoveRow]:
+        """A page of the images that a flow has on another backend than it names now. Raises as `migrate` does."""
+
+    async def migrate(self, flow: str) -> MigrationRow:
+        """Move a flow's images to the backend that it names now; one that is moving goes on.
+
+        Raises `NotFound`, or `RefusedByPolicy` where the backend may not be used or nobody offers it.
+        """
+
+    async def migration(self, flow: str) -> MigrationRow:
+        """How a flow's move stands. Raises `NotFound` where there was none since the start."""
 
     async def repair(self, *, now: bool) -> RepairRow:
         """Plan everything anew; `now` ends the storm guard and every back-off first."""

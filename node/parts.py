@@ -7,10 +7,12 @@ from node.events import Events
 from node.gateway.process import GatewayProcess
 from node.ingest.intake import Intake
 from node.lookup import Lookup
+from node.offering import Offering
 from node.reading import Reading
 from node.replication.audited import Audited
 from node.replication.auditing import Auditing
 from node.replication.backend_health import BackendHealth
+from node.replication.backends_watch import BackendsWatch
 from node.replication.controller import Controller
 from node.replication.draining import Draining
 from node.replication.executor import Executor
@@ -75,6 +77,8 @@ class Parts:
     scrubbing: Scrubbing
     retracting: Retracting
     disk: BackendHealth
+    offering: Offering
+    backends: BackendsWatch
     reading: Reading
     similarity: Similarity
     intake: Intake

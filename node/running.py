@@ -92,6 +92,7 @@ class Daemon:
         hooks.invites_open = self._invites_open
         hooks.unreadable = self._retraction.nudge
         hooks.blocked = self.blocked
+        hooks.offering = self._orders_changed
         hooks.lately_heard = self.lately_heard
         parts.host.on_connected.append(self._connected)
         parts.orders.listeners.append(self._orders_changed)
@@ -144,6 +145,7 @@ class Daemon:
             Worker("housekeeping", self._keep_house),
             self._retraction,
             Worker("disk", self.parts.disk.work),
+            Worker("backends", self.parts.backends.work),
             Worker("audit", self.parts.auditing.work),
             Worker("scrub", self.parts.scrubbing.work),
             Worker("recovery", self._inner.recovering.work),

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 
 from node.config import Config
+from node.kinds import EMBEDDED
+from node.offering import Offering
 from node.replication.view import says_full
 from node.standing_orders import StandingOrders
 from node.swarm.speaking import Description
@@ -16,7 +18,6 @@ from store.store import Store
 
 log = logging.getLogger("pinakothek.daemon")
 
-KIND = "ipfs"
 REFUSED_S = 600.0
 """How long a disk that refused counts as full: then it is tried again. Guess."""
 
@@ -32,8 +33,9 @@ class SelfDescription:
         has_left: whether it has said that it left the swarm.
     """
 
-    def __init__(self, store: Store, config: Config, orders: StandingOrders) -> None:
+    def __init__(self, store: Store, config: Config, orders: StandingOrders, offering: Offering) -> None:
         self._store = store
+        self._offering = offering
         self._orders = orders
         self.zone = config.zone
         self.has_left: Callable[[], bool] = lambda: False
@@ -98,7 +100,6 @@ class SelfDescription:
         used_bytes = self._measured()
         room_bytes = min(self.capacity_bytes, used_bytes + self.disk_free_bytes())
         self._full = says_full(used_bytes, room_bytes, said_full=self._full, crowded_out=self.crowded_out)
-        full = self._full or time.monotonic() < self._refused_until_s
         state = self.state
         return Description(
             state=state,
@@ -106,6 +107,13 @@ class SelfDescription:
             away_until_ms=self._orders.away_until_ms if state == "away" else None,
             capacity_bytes=self.capacity_bytes,
             used_bytes=used_bytes,
-            backends=(BackendReport(kind=KIND, store_id=self._store.store_id, full=full),),
+            backends=tuple(self._report(kind) for kind in self._offering.kinds),
             repair_now_ms=self.repair_now_ms(),
         )
+
+    def _report(self, kind: str) -> BackendReport:
+        """A store, full where its own disk or this peer's capacity is; a root passes through the embedded one's disk."""
+        full = self._full or time.monotonic() < self._refused_until_s
+        if kind != EMBEDDED:
+            full |= self._offering.is_full(kind)
+        return BackendReport(kind=kind, store_id=self._offering.store_id(kind), full=full)

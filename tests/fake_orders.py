@@ -3,7 +3,17 @@
 from dataclasses import replace
 
 from node.errors import RefusedByPolicy, Usage
-from node.operator_rows import Destination, DrainPlanRow, DrainRow, MaintenanceRow, PlanRow, RepairRow, ZoneRow
+from node.operator_rows import (
+    Destination,
+    DrainPlanRow,
+    DrainRow,
+    MaintenanceRow,
+    MigrationRow,
+    MoveRow,
+    PlanRow,
+    RepairRow,
+    ZoneRow,
+)
 from node.operator_service import SetMaintenance, SetZone
 from node.rows import Page
 
@@ -19,6 +29,7 @@ class FakeOrders:
         self.zone = "berlin"
         self.away_until: str | None = None
         self.drained: list[DrainRow] = []
+        self.migrated: list[MigrationRow] = []
         self.state = "active"
 
     async def maintenance(self) -> MaintenanceRow:
@@ -70,6 +81,23 @@ class FakeOrders:
             size_bytes=2000, copies=1, wanted=2, to=(BOB,),
         )  # fmt: skip
         return Page(rows=(row, replace(row, name="b.png", size_bytes=1000, to=())))
+
+    async def migration_plan(self, flow: str, *, limit: int, after: str | None) -> Page[MoveRow]:
+        root = "bafybeidrmy6vl7vxlcwbxbs4osqoj464a6zmdqzt4fdumgtbvif3bkm2ga"
+        return Page(rows=(MoveRow(root=root, name="a.png", backend="ipfs", to="local", size_bytes=2000),))
+
+    async def migrate(self, flow: str) -> MigrationRow:
+        if flow == "s3":
+            raise RefusedByPolicy("backend s3: no keeper that is here offers it", hint="configure backends.s3 on one")
+        row = MigrationRow(
+            flow=flow, backend="local", state="moving", images=2, moved=0, bytes=3000, bytes_moved=0, old_copies=0
+        )  # fmt: skip
+        leaving = replace(row, state="leaving", moved=2, bytes_moved=3000, old_copies=2)
+        self.migrated = [leaving, replace(leaving, state="done", old_copies=0)]
+        return row
+
+    async def migration(self, flow: str) -> MigrationRow:
+        return self.migrated.pop(0)
 
     async def repair(self, *, now: bool) -> RepairRow:
         row = RepairRow(fetches=1, bytes_left=2000, releases=1, degraded=2)

@@ -1,5 +1,6 @@
 """Put a daemon together: the ground, those who talk, those who see to the truth, those who keep the factors, the service."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import trio
@@ -26,6 +27,7 @@ from node.swarm.belonging_watch import BelongingWatch
 from node.swarm.checking import Verify, verify_in_thread
 from node.swarm.twin_watch import TwinWatch
 from node.version import VERSION
+from store.backends import Backend
 from store.store import Store
 
 
@@ -45,19 +47,21 @@ async def assemble(
     decoder: DecoderPool,
     *,
     verify: Verify = verify_in_thread,
+    backends: Mapping[str, Backend] | None = None,
     network: MakeNetwork = make_network,
 ) -> Daemon:
     """Read what the data directory says and make every part; nothing runs yet.
 
     Args:
         verify: checks the signatures of records.
+        backends: those beside the embedded store that `store` was opened with, by kind.
         network: makes what carries messages and blocks; by default libp2p does.
 
     Raises:
         Failed: the data directory is damaged.
         StoreError: the disk refuses.
     """
-    ground = await lay_ground(effective, store, verify, network)
+    ground = await lay_ground(effective, store, backends or {}, verify, network)
     truth = see_to_truth(ground)
     talking = await talk(ground, truth)
     sources = Sources(ground.network.host, ground.knowledge)
@@ -77,7 +81,8 @@ def _serve(ground: Ground, talking: Talk, sources: Sources, decoder: DecoderPool
         lookup=Lookup(records.counting),
         similarity=Similarity(records.counting),
         intake=Intake(
-            ground.store, decoder, records, holds=knowledge.own.holds, on_holding=knowledge.holding_changed
+            ground.store, decoder, records, kinds_of=knowledge.own.kinds_of, keeps_on=ground.offering.keeps_on,
+            on_holding=knowledge.holding_changed,
         ),
     )  # fmt: skip
     Admitting(rpc, records, ground.swarm, addrs_of=talking.contacts.addrs_of)
@@ -119,6 +124,8 @@ def _parts(ground: Ground, talking: Talk, truth: Truth, upkeep: Upkeep, service:
         scrubbing=truth.scrubbing,
         retracting=truth.retracting,
         disk=truth.disk,
+        offering=ground.offering,
+        backends=truth.backends,
         reading=service.reading,
         intake=service.intake,
         similarity=service.similarity,

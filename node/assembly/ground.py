@@ -1,6 +1,6 @@
 """What everything else stands on: the settings, the store, who this peer is, what it knows, and how it reaches others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from node.config import Config, Effective
 from node.errors import Failed
 from node.events import Events
 from node.keys import IDENTITY, STEWARD, read_key
+from node.offering import Offering
 from node.self_description import SelfDescription
 from node.standing_orders import StandingOrders
 from node.swarm.belonging import swarm_of
@@ -27,6 +28,7 @@ from protocol.holdings_messages import Element
 from protocol.identity import KeyPair, PeerId
 from protocol.membership import Membership
 from protocol.recordset import RecordSet
+from store.backends import Backend
 from store.store import Store
 
 MakeNetwork = Callable[[Config, KeyPair, Store, RecordSet, Gatekeeping], Network]
@@ -51,6 +53,7 @@ class Ground:
     heard: dict[PeerId, Heard]
     knowledge: Knowledge
     orders: StandingOrders
+    offering: Offering
     about: SelfDescription
     gatekeeping: Gatekeeping
     network: Network
@@ -60,7 +63,9 @@ class Ground:
         return self.effective.config
 
 
-async def lay_ground(effective: Effective, store: Store, verify: Verify, make_network: MakeNetwork) -> Ground:
+async def lay_ground(
+    effective: Effective, store: Store, backends: Mapping[str, Backend], verify: Verify, make_network: MakeNetwork
+) -> Ground:
     """Read what the data directory says.
 
     Raises:
@@ -73,6 +78,7 @@ async def lay_ground(effective: Effective, store: Store, verify: Verify, make_ne
     records = await _records(store, key, config.data_dir, swarm_id, verify, hooks)
     heard = await trio.to_thread.run_sync(load_heard, config.data_dir)
     orders = StandingOrders(store)
+    offering = Offering(store, backends, config.allow_backends)
     gatekeeping = Gatekeeping(records.counting, lambda: hooks.invites_open())
     return Ground(
         effective=effective,
@@ -85,7 +91,8 @@ async def lay_ground(effective: Effective, store: Store, verify: Verify, make_ne
         heard=heard,
         knowledge=_knowledge(effective, store, key, records, heard, hooks),
         orders=orders,
-        about=SelfDescription(store, config, orders),
+        offering=offering,
+        about=SelfDescription(store, config, orders, offering),
         gatekeeping=gatekeeping,
         network=make_network(config, key, store, records.counting, gatekeeping),
     )

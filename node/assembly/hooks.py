@@ -12,6 +12,7 @@ class Hooks:
     """Call them through a lambda: what is passed on is replaced once it exists.
 
     Attributes:
+        offering: this peer offers other kinds of backend than before.
         blocked: why nothing may be planned now, or None.
         owners_of: who is to hold a root of a kind.
         lately_heard: the members heard from in the last 30 days.
@@ -25,6 +26,7 @@ class Hooks:
         self.beat: Callable[[SignedBeat], None] = lambda _: None
         self.invites_open: Callable[[], bool] = lambda: False
         self.swarm_ms: Callable[[], int] = wall_ms
+        self.offering: Callable[[], None] = lambda: None
         self.unreadable: Callable[[], None] = lambda: None
         self.blocked: Callable[[], str | None] = lambda: "this peer is starting"
         self.owners_of: Callable[[bytes, str], list[str]] = lambda root, kind: []

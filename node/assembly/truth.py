@@ -6,6 +6,7 @@ from node.assembly.ground import Ground
 from node.replication.audited import Audited
 from node.replication.auditing import Auditing
 from node.replication.backend_health import BackendHealth
+from node.replication.backends_watch import BackendsWatch
 from node.replication.releasing import SteadyClock
 from node.replication.retracting import Retracting
 from node.replication.scrubbing import Scrubbing
@@ -20,6 +21,7 @@ class Truth:
     scrubbing: Scrubbing
     audited: Audited
     auditing: Auditing
+    backends: BackendsWatch
 
 
 def see_to_truth(ground: Ground) -> Truth:
@@ -33,6 +35,9 @@ def see_to_truth(ground: Ground) -> Truth:
         retracting=retracting,
         disk=BackendHealth(
             store, knowledge, retracting, on_refusal=ground.about.disk_refused, on_unreadable=lambda: hooks.unreadable()
+        ),
+        backends=BackendsWatch(
+            ground.offering, knowledge, retracting, on_change=lambda: hooks.offering()
         ),
         scrubbing=Scrubbing(store, knowledge, on_unreadable=lambda: hooks.unreadable()),
         audited=audited,

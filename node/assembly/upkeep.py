@@ -48,6 +48,7 @@ def keep_up(ground: Ground, talk: Talk, truth: Truth, sources: Sources, *, inges
         store,
         knowledge,
         talk.catching_up,
+        ground.offering,
         lately_heard=lambda: hooks.lately_heard(),
         on_over=lambda: hooks.replan(None),
     )
@@ -70,7 +71,7 @@ def keep_up(ground: Ground, talk: Talk, truth: Truth, sources: Sources, *, inges
     )  # fmt: skip
     about.has_left = lambda: draining.has_left
     controller.outlook.listeners.append(draining.looked_at)
-    receipts = Receipts(rpc, knowledge, ground.key, store_id=store.store_id, owners_of=controller.owners_of)
+    receipts = Receipts(rpc, knowledge, ground.key, store_id=ground.offering.store_id, owners_of=controller.owners_of)
     answer_replica_calls(rpc, releasing, receipts, on_doubt=truth.auditing.heard)
     return Upkeep(
         recovering=recovering, ever_held=ever_held, storm=storm, releasing=releasing, executor=executor,

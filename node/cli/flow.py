@@ -1,9 +1,10 @@
-"""`flow ls | set | rm`: flows and their policies."""
+"""`flow ls | set | migrate | rm`: flows and their policies."""
 
 from typing import Any
 
 import click
 
+from node.cli.flow_migrate import migrate_flow
 from node.cli.listing import emit_all, rows_of
 from node.cli.output import emit, printable, say, table
 from node.cli.session import Session
@@ -62,6 +63,9 @@ def set_flow(
         emit(row)
     else:
         say(f"flow {printable(row['name'])}: backend {row['backend']}, replicas {_factor(row)}{_limits(row)}")
+
+
+command.add_command(migrate_flow)
 
 
 @command.command("rm")

@@ -10,7 +10,7 @@ What is refused was never stored. A job that is cut short leaves nothing: its bl
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,7 +32,6 @@ from store.images.facts import ImageFacts
 from store.store import Holding, Owner, RecordEntry, Store
 from store.unixfs import Block
 
-KIND = "ipfs"
 JOBS_AT_ONCE = 8
 """Files being read, decoded or stored at a time: enough to keep two decoders busy while others wait for the disk."""
 PUT_BYTES = 8 << 20
@@ -55,6 +54,7 @@ class Request:
     path: Path
     name: str
     flow: str
+    backend: str
     replicas: Replicas | None = None
     expires_ms: int | None = None
     original_only: bool = False
@@ -96,7 +96,8 @@ class Intake:
     """The pipeline of one peer.
 
     Args:
-        holds: whether this peer holds a root on a kind.
+        kinds_of: the kinds on which this peer holds a root.
+        keeps_on: the kind on which this peer keeps what is pinned to one.
         on_holding: called when a root was taken, after that is durable.
     """
 
@@ -106,13 +107,15 @@ class Intake:
         decoder: DecoderPool,
         records: SharedRecords,
         *,
-        holds: Callable[[bytes, str], bool],
+        kinds_of: Callable[[bytes], Sequence[str]],
+        keeps_on: Callable[[str], str],
         on_holding: OnHolding,
     ) -> None:
         self._store = store
         self._decoder = decoder
         self._records = records
-        self._holds = holds
+        self._kinds_of = kinds_of
+        self._keeps_on = keeps_on
         self._on_holding = on_holding
         self._slots = trio.CapacityLimiter(JOBS_AT_ONCE)
         self.running = 0
@@ -169,12 +172,13 @@ class Intake:
         pin = _pin(
             request,
             Pin(
-                id=b"", flow=request.flow, root=root, backend=KIND, content="image", original=original.cid,
+                id=b"", flow=request.flow, root=root, content="image", original=original.cid,
                 media_type=facts.media_type, width_px=facts.width_px, height_px=facts.height_px, phash=facts.phash,
                 size_bytes=size_bytes,
             ),
         )  # fmt: skip
-        store = partial(self._store_image, request.path, original, made, size_bytes, owner)
+        kind = self._keeps_on(request.backend)
+        store = partial(self._store_image, request.path, original, made, size_bytes, owner, kind)
         # A step of the holdings that is never told would hold back all that follow.
         with trio.CancelScope(shield=True):
             try:
@@ -211,7 +215,7 @@ class Intake:
         """A live pin of these bytes whose image this peer holds: then only this flow's pin is to be written."""
         for pin in self._records.counting.pins_by_original(original):
             record = pin.record
-            if record.content == "image" and self._holds(record.root, KIND):
+            if record.content == "image" and self._kinds_of(record.root):
                 return record
         return None
 
@@ -241,6 +245,7 @@ class Intake:
         made: list[Block],
         size_bytes: int,
         owner: Owner,
+        kind: str,
         pin: RecordEntry,
     ) -> Holding:
         """Store original, variants and directory, hold the root and write its pin, the last two in one (in a thread)."""
@@ -248,7 +253,7 @@ class Intake:
             self._store_large(path, original, owner)
         self._store.put([*(original.kept or ()), *made], owner=owner, verified=True)
         blocks = [*original.blocks, *(block.cid for block in made)]
-        return self._store.commit_image(made[-1].cid, KIND, blocks, size_bytes, owner, [pin])
+        return self._store.commit_image(made[-1].cid, kind, blocks, size_bytes, owner, [pin])
 
     def _store_large(self, path: Path, original: _Original, owner: Owner) -> None:
         """Read the file again, into the store."""
@@ -266,6 +271,7 @@ def _pin(request: Request, draft: Pin) -> Pin:
         id=pin_id(request.flow, draft.root, request.name, None),
         flow=request.flow,
         name=request.name,
+        backend=request.backend,
         replicas=request.replicas,
         expires_ms=request.expires_ms,
         parent=request.parent,

@@ -66,6 +66,7 @@ class Adding:
                 path=path,
                 name=name,
                 flow=options.flow,
+                backend=policy.backend_of(self._parts, options.flow),
                 replicas=policy.check_bounds(self._parts, options.replicas),
                 expires_ms=policy.expiry_ms(wall_ms(), options.expires_s),
                 original_only=options.original_only,
@@ -89,9 +90,11 @@ class Adding:
         return added
 
     async def _wait(self, taken: Taken, options: AddOptions) -> int:
-        """Keepers that have it durably; this peer has."""
-        if options.wait <= 1:
+        """Keepers that have it durably; this peer has, unless its flow is on a kind that it does not offer."""
+        if options.wait <= 1 and self._parts.knowledge.own.holds(taken.root, taken.pin.record.backend):
             return 1
+        if not options.wait:
+            return 0
         deadline_s = trio.current_time() + options.timeout_s
         return await self._parts.receipts.collect(taken.pin, options.wait, deadline_s)
 

@@ -140,7 +140,7 @@ class Archives:
 
     async def _pin(self, root: bytes, options: ImportOptions) -> Added:
         text = cid_text(root)
-        new = not self._parts.knowledge.own.holds(root, policy.KIND)
+        new = not self._parts.knowledge.own.kinds_of(root)
         try:
             whole = await trio.to_thread.run_sync(self._whole, root)
         except BlockNotFound as error:
@@ -154,12 +154,14 @@ class Archives:
             return _row(text, None, refusal.message)
         name = options.name or draft.name
         now_ms = wall_ms()
+        backend = policy.backend_of(self._parts, options.flow)
+        kind = self._parts.offering.keeps_on(backend)
         pin = replace(
             draft,
             id=pin_id(options.flow, root, name, None),
             flow=options.flow,
             name=name,
-            backend=policy.KIND,
+            backend=backend,
             replicas=None,
             added_at_ms=now_ms,
             trashed_ms=None,
@@ -168,7 +170,7 @@ class Archives:
         )
 
         def commit(record: RecordEntry) -> Holding:
-            return self._parts.store.commit_image(root, policy.KIND, whole.blocks, whole.size_bytes, None, [record])
+            return self._parts.store.commit_image(root, kind, whole.blocks, whole.size_bytes, None, [record])
 
         with trio.CancelScope(shield=True):
             _, holding = await self._parts.records.write_along(pin, commit)

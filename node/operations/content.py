@@ -7,7 +7,6 @@ import trio
 from node.errors import Failed, NotFound
 from node.operations import directory
 from node.operations.looking import Looking
-from node.operations.policy import KIND
 from node.parts import Parts
 from node.reading import BlockReader
 from node.rows import Content
@@ -86,7 +85,7 @@ class Contents:
         parts = self._parts
         peers = parts.knowledge.membership.peers().values()
         alive = {str(peer.peer_id) for peer in peers if peer.sees == "alive"} & parts.host.connected()
-        holders = parts.knowledge.holders(cid, KIND)
+        holders = parts.knowledge.holders_of_any(cid)
         return sorted(alive, key=lambda peer: (peer not in holders, peer))
 
     async def _ask(self, cid: bytes, sources: list[str]) -> bytes | None:

@@ -33,6 +33,7 @@ class Flows:
         policy.check_flow_name(request.name)
         if request.backend is not None:
             policy.check_backend(self._parts, request.backend)
+            policy.check_offered(self._parts, request.backend)
         replicas = policy.check_bounds(self._parts, request.replicas)
         known = self._records.flows.get(request.name)
         flow = known.record if known is not None else Flow(name=request.name)
@@ -78,7 +79,7 @@ class Flows:
         limits = policy.flow_limits(self._parts, name)
         return FlowRow(
             name=name,
-            backend=(known.record.backend if known is not None else None) or policy.KIND,
+            backend=policy.backend_of(self._parts, name),
             replicas=None if own is None else replicas_row(own),
             images=len(self._records.pins_by_flow(name)) - self._bin.count_in(name),
             author=known.author if known is not None else "",

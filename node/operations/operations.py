@@ -16,12 +16,22 @@ from node.operations.health import Health
 from node.operations.looking import Looking
 from node.operations.members import Members
 from node.operations.metrics import Metrics
+from node.operations.migrating import Migrating
 from node.operations.ordering import Ordering
 from node.operations.pinning import Pinning
 from node.operations.removing import Removing
 from node.operations.repairing import Repairing
 from node.operations.truth import Truth
-from node.operator_rows import DrainPlanRow, DrainRow, MaintenanceRow, PlanRow, RepairRow, ZoneRow
+from node.operator_rows import (
+    DrainPlanRow,
+    DrainRow,
+    MaintenanceRow,
+    MigrationRow,
+    MoveRow,
+    PlanRow,
+    RepairRow,
+    ZoneRow,
+)
 from node.operator_service import SetMaintenance, SetZone
 from node.parts import Parts
 from node.rows import (
@@ -66,6 +76,7 @@ class Operations:
     """`node.service.Service` over the parts of a running daemon. Make it once the records are loaded.
 
     Attributes:
+        migrating: moves flows; to be run.
         invites_open_until_ms: until when an invite made here can be redeemed, wall-clock milliseconds; 0 without one.
     """
 
@@ -88,6 +99,7 @@ class Operations:
         self._truth = Truth(parts, self._looking)
         self._ordering = Ordering(parts)
         self._emptying = Emptying(parts)
+        self.migrating = Migrating(parts)
         self._repairing = Repairing(parts)
         self.invites_open_until_ms = self._members.invites_open_until_ms
 
@@ -225,6 +237,15 @@ class Operations:
 
     async def drain_plan(self, *, to_min: bool, limit: int, after: str | None) -> Page[DrainPlanRow]:
         return await self._emptying.drain_plan(to_min=to_min, limit=limit, after=after)
+
+    async def migration_plan(self, flow: str, *, limit: int, after: str | None) -> Page[MoveRow]:
+        return await self.migrating.plan(flow, limit, after)
+
+    async def migrate(self, flow: str) -> MigrationRow:
+        return await self.migrating.start(flow)
+
+    async def migration(self, flow: str) -> MigrationRow:
+        return await self.migrating.look(flow)
 
     async def repair(self, *, now: bool) -> RepairRow:
         return await self._repairing.repair(now=now)

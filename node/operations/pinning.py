@@ -55,7 +55,7 @@ class Pinning:
             id=pin_id(request.flow, root, request.name, None),
             flow=request.flow,
             name=request.name,
-            backend=policy.KIND,
+            backend=policy.backend_of(self._parts, request.flow),
             replicas=replicas,
             sources=request.sources,
             expires_ms=policy.expiry_ms(now_ms, request.expires_s),

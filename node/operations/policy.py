@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from node.config import BACKENDS
 from node.errors import RefusedByPolicy, Usage
 from node.ingest.flow_limits import FlowLimits, limits_of
+from node.kinds import EMBEDDED, KINDS
 from node.parts import Parts
 from node.quantities import duration_text
 from node.rows import Replicas
@@ -13,9 +13,6 @@ from protocol.admission import CURATOR
 from protocol.limits import FLOW_NAME_BYTES, NAME_BYTES, TIME_MS_MAX
 from protocol.pin import Pin, safe_name
 from store.images.sniff import FORMATS
-
-KIND = "ipfs"
-"""The one backend of this release."""
 
 
 def check_may_write(parts: Parts) -> None:
@@ -55,8 +52,8 @@ def check_backend(parts: Parts, kind: str) -> None:
         Usage: there is no such backend.
         RefusedByPolicy: it makes no replica, is not allowed, or is not available.
     """
-    if kind not in BACKENDS:
-        raise Usage(f"backend {kind!r}: expected one of {', '.join(sorted(BACKENDS))}")
+    if kind not in KINDS:
+        raise Usage(f"backend {kind!r}: expected one of {', '.join(sorted(KINDS))}")
     charter = parts.records.counting.charter
     if charter is not None and kind not in charter.counts:
         raise RefusedByPolicy(f"backend {kind}: the charter counts copies on {', '.join(charter.counts)} only")
@@ -64,9 +61,30 @@ def check_backend(parts: Parts, kind: str) -> None:
         raise RefusedByPolicy(f"backend {kind}: the charter allows {', '.join(charter.backends)} only")
     allowed = parts.settings.config.allow_backends
     if allowed is not None and kind not in allowed:
-        raise RefusedByPolicy(f"backend {kind}: this peer allows {', '.join(sorted(allowed))} only")
-    if kind != KIND:
-        raise RefusedByPolicy(f"backend {kind} is not available here", hint=f"use {KIND}")
+        raise RefusedByPolicy(
+            f"backend {kind}: this peer's operator allows {', '.join(sorted(allowed))} only",
+            hint="`pinakothek config show` says where that is set",
+        )
+
+
+def check_offered(parts: Parts, kind: str) -> None:
+    """Whether there is a keeper for a backend that a flow is to use.
+
+    Raises:
+        RefusedByPolicy: nobody who is here offers it.
+    """
+    if kind == EMBEDDED or live_keepers(parts, kind):
+        return
+    place = parts.offering.places.get(kind)
+    if place is not None and place.trouble:
+        raise RefusedByPolicy(f"backend {kind}: no keeper offers it; here: {place.trouble}")
+    raise RefusedByPolicy(f"backend {kind}: no keeper that is here offers it", hint=f"configure backends.{kind} on one")
+
+
+def backend_of(parts: Parts, flow: str) -> str:
+    """Where a flow's new images go."""
+    known = parts.records.counting.flows.get(flow)
+    return (known.record.backend if known is not None else None) or parts.offering.default
 
 
 def check_flow_name(name: str) -> None:
@@ -103,7 +121,7 @@ def check_flow(parts: Parts, flow: str) -> None:
     known = parts.records.counting.flows.get(flow)
     if known is not None and known.record.adders and parts.key.peer_id not in known.record.adders:
         raise RefusedByPolicy(f"flow {flow}: this peer is none of those who may add to it")
-    check_backend(parts, (known.record.backend if known is not None else None) or KIND)
+    check_backend(parts, backend_of(parts, flow))
 
 
 def flow_limits(parts: Parts, flow: str) -> FlowLimits:
@@ -133,16 +151,20 @@ def check_wait(parts: Parts, wait: int, flow: str, replicas: fields.Replicas | N
     if wait > factor.max:
         copies = "1 copy" if factor.max == 1 else f"{factor.max} copies"
         raise RefusedByPolicy(f"wait {wait}: there will be {copies}", hint="ask for more with --replicas")
-    keepers = live_keepers(parts)
-    if wait > 1 and wait > keepers:
-        raise RefusedByPolicy(f"wait {wait}: only {keepers} {'keeper is' if keepers == 1 else 'keepers are'} alive")
+    kind = backend_of(parts, flow)
+    keepers = live_keepers(parts, kind)
+    if wait > keepers and (wait > 1 or kind != EMBEDDED):
+        offering = "" if kind == EMBEDDED else f" and offer {kind}"
+        raise RefusedByPolicy(
+            f"wait {wait}: only {keepers} {'keeper is' if keepers == 1 else 'keepers are'} alive{offering}"
+        )
 
 
-def live_keepers(parts: Parts) -> int:
-    """Stores of keepers that are alive and offer the backend; peers that share a store count once."""
+def live_keepers(parts: Parts, kind: str) -> int:
+    """Stores of keepers that are alive and offer a backend; peers that share a store count once."""
     peers = parts.controller.beliefs.view(()).peers.values()
-    able = [peer for peer in peers if peer.state == "alive" and peer.keeper and KIND in peer.kinds]
-    return len({peer.store_ids.get(KIND, peer.peer_id) for peer in able})
+    able = [peer for peer in peers if peer.state == "alive" and peer.keeper and kind in peer.kinds]
+    return len({peer.store_ids.get(kind, peer.peer_id) for peer in able})
 
 
 def expiry_ms(now_ms: int, expires_s: float | None) -> int | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import trio
 
+from node.kinds import EMBEDDED
 from node.replication.retracting import Retracting
 from node.swarm.knowledge import Knowledge
 from store.condition import Probe
@@ -75,7 +76,8 @@ class BackendHealth:
         return await self._find_lost(probe) if probe.lost else ""
 
     async def _give_up(self) -> str:
-        await self._retracting.retract([element.root for element in self._knowledge.own.here], "the disk reads nothing")
+        here = [element.root for element in self._knowledge.own.here if element.kind == EMBEDDED]
+        await self._retracting.retract(here, "the disk reads nothing")
         return "no block can be read"
 
     async def _find_lost(self, probe: Probe) -> str:

@@ -34,7 +34,7 @@ class Receipts:
 
     Args:
         owners_of: peers that are to hold a root on a kind, first those that placement names.
-        store_id: of this peer's store.
+        store_id: of this peer's store of a kind.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Receipts:
         knowledge: Knowledge,
         key: KeyPair,
         *,
-        store_id: str,
+        store_id: Callable[[str], str],
         owners_of: Callable[[bytes, str], Sequence[str]],
     ) -> None:
         self._rpc = rpc
@@ -75,7 +75,7 @@ class Receipts:
 
     async def _count_own(self, pin: Pin, stores: "_Stores") -> None:
         await self._knowledge.until_held(pin.root, pin.backend)
-        stores.add(self._store_id)
+        stores.add(self._store_id(pin.backend))
 
     async def _ask(self, owner: str, pin: Signed[Pin], stores: "_Stores", asked: set[str]) -> None:
         try:
@@ -116,7 +116,7 @@ class Receipts:
             root=pin.root,
             kind=pin.backend,
             keeper=PeerId(self._key.peer_id),
-            store_id=self._store_id,
+            store_id=self._store_id(pin.backend),
             pin_id=pin.id,
             stamp=counts.stamp,
         )

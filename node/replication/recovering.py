@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import trio
 
+from node.offering import Offering
 from node.swarm.catching_up import CatchingUp
 from node.swarm.knowledge import Knowledge
 from store.cid import cid_text
@@ -21,7 +22,6 @@ from store.store import Holding, Store
 
 log = logging.getLogger("pinakothek.recovery")
 
-KIND = "ipfs"
 LOOK_S = 1.0
 IDLE_S = 5.0
 
@@ -39,6 +39,7 @@ class Recovering:
         store: Store,
         knowledge: Knowledge,
         catching_up: CatchingUp,
+        offering: Offering,
         *,
         lately_heard: Callable[[], set[str]],
         on_over: Callable[[], None],
@@ -46,6 +47,7 @@ class Recovering:
         self._store = store
         self._knowledge = knowledge
         self._catching_up = catching_up
+        self._offering = offering
         self._lately_heard = lately_heard
         self._on_over = on_over
         self._looked_at: set[bytes] = set()
@@ -78,18 +80,21 @@ class Recovering:
     async def _hold_what_is_whole(self) -> None:
         """Every wanted root whose blocks are all here, whether or not placement names this peer for it."""
         for root in list(self._knowledge.records.counting.roots()):
-            if root in self._looked_at or self._knowledge.own.holds(root, KIND):
+            if root in self._looked_at or self._knowledge.own.kinds_of(root):
                 continue
             self._looked_at.add(root)
-            holding = await trio.to_thread.run_sync(self._hold, root)
-            if holding is not None:
-                self._knowledge.holding_changed(holding, True)
+            wanted = self._knowledge.records.counting.wanted(root)
+            kinds = {self._offering.keeps_on(kind) for kind in (wanted.kinds if wanted else ())}
+            for kind in sorted(kinds):
+                holding = await trio.to_thread.run_sync(self._hold, root, kind)
+                if holding is not None:
+                    self._knowledge.holding_changed(holding, True)
 
-    def _hold(self, root: bytes) -> Holding | None:
+    def _hold(self, root: bytes, kind: str) -> Holding | None:
         try:
             blocks = list(walk(root, self._store.get))
         except StoreError as error:
             log.info("not held again: %s: %s", cid_text(root), error)
             return None
         size_bytes = sum(block.size_bytes for block in blocks)
-        return self._store.hold(root, kind=KIND, blocks=[b.cid for b in blocks], size_bytes=size_bytes, frm=None)
+        return self._store.hold(root, kind=kind, blocks=[b.cid for b in blocks], size_bytes=size_bytes, frm=None)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import trio
 
+from node.kinds import EMBEDDED
 from node.swarm.knowledge import Knowledge
 from store.cid import cid_text
 from store.errors import StoreError
@@ -18,7 +19,6 @@ from store.store import Holding, Store
 
 log = logging.getLogger("pinakothek.retraction")
 
-KIND = "ipfs"
 LOOK_S = 20.0
 HEALING_LOOK_S = 2.0
 AT_ONCE = 500
@@ -57,14 +57,14 @@ class Retracting:
             self._waiting.setdefault(root, set()).update(cids)
         return HEALING_LOOK_S if self._waiting else LOOK_S
 
-    async def retract(self, roots: Iterable[bytes], why: str) -> None:
-        """Say of these roots that they are no longer held. Raises: StoreError: the disk refuses."""
-        held = [root for root in dict.fromkeys(roots) if self._knowledge.own.holds(root, KIND)]
+    async def retract(self, roots: Iterable[bytes], why: str, kind: str = EMBEDDED) -> None:
+        """Say of these roots that they are no longer held on a kind. Raises: StoreError: the disk refuses."""
+        held = [root for root in dict.fromkeys(roots) if self._knowledge.own.holds(root, kind)]
         try:
             for start in range(0, len(held), AT_ONCE):
                 with trio.CancelScope(shield=True):
                     chunk = held[start : start + AT_ONCE]
-                    for holding in await trio.to_thread.run_sync(self._store.retract, chunk, KIND):
+                    for holding in await trio.to_thread.run_sync(self._store.retract, chunk, kind):
                         self._tell(holding, why, aloud=len(held) <= LOGGED)
         except StoreError:
             self.overdue = True
@@ -82,7 +82,7 @@ class Retracting:
 
     def _notice_healed(self) -> None:
         for root in list(self._waiting):
-            if self._knowledge.own.holds(root, KIND):
+            if self._knowledge.own.kinds_of(root):
                 blocks = len(self._waiting.pop(root))
                 self.healed += blocks
                 self._knowledge.events.tell("healed", root=cid_text(root), detail=f"{blocks} blocks are good again")

@@ -197,6 +197,11 @@ class Knowledge:
         others = frozenset(str(peer) for peer in self.book.holders(root, kind)) - {self.me}
         return others | {self.me} if self.own.holds(root, kind) else others
 
+    def holders_of_any(self, root: bytes) -> frozenset[str]:
+        """Everyone who says that it holds the root, on whatever kind."""
+        kinds = {*self.book.kinds(root), *self.own.kinds_of(root)}
+        return frozenset[str]().union(*(self.holders(root, kind) for kind in kinds))
+
     def _look_at(self, roots: Iterable[bytes]) -> None:
         roots = frozenset(roots)
         if roots:

@@ -7,6 +7,7 @@ import pytest
 
 from node import self_description as module
 from node.config import load
+from node.offering import Offering
 from node.self_description import SelfDescription
 from node.standing_orders import StandingOrders
 from store.store import Store
@@ -24,7 +25,7 @@ def test_a_disk_that_others_filled_is_full_until_there_is_room_again(
     store = Store.open(tmp_path / "store")
     try:
         monkeypatch.setattr(store, "used_bytes", lambda: 8 * GIB)
-        about = SelfDescription(store, config, StandingOrders(store))
+        about = SelfDescription(store, config, StandingOrders(store), Offering(store, {}))
 
         def full() -> bool:
             [backend] = about.describe().backends

@@ -1,0 +1,122 @@
+"""Which kinds of backend this peer offers, and how each of them is: what beats, intake, plans and receipts go by.
+
+The embedded store is always there; whether flows may use it the operator says. Another kind is offered once it is
+configured, allowed, known by its store id, and well.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import trio
+
+from node.kinds import EMBEDDED, KINDS
+from store.backends import Backend, Health
+from store.errors import NotInBackend, StoreError
+from store.store import Store
+
+FACT = "store_id/"
+LEAST_FREE_BYTES = 256 << 20
+"""Below this a backend that says what it has left is full: a large image has to fit, and what is half written. Guess."""
+
+
+@dataclass(slots=True)
+class Place:
+    """One backend beside the embedded store.
+
+    Attributes:
+        store_id: as the backend, or the last start that reached it, says; None before the first time.
+        trouble: why nothing can be put there or read now; not looked at yet is trouble as well.
+        free_bytes: what it has left; None where it does not say.
+        calls: how many of our own looks may be under way; one that never ends must not take threads from others.
+    """
+
+    backend: Backend
+    store_id: str | None
+    trouble: str = "not reached yet"
+    free_bytes: int | None = None
+    calls: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(2))
+
+
+class Offering:
+    """The stores of one peer.
+
+    Args:
+        backends: those beside the embedded one, by kind.
+        allowed: the kinds that flows may use here; None: all.
+    """
+
+    def __init__(self, store: Store, backends: Mapping[str, Backend], allowed: Iterable[str] | None = None) -> None:
+        self._store = store
+        self._allowed = frozenset(KINDS if allowed is None else allowed)
+        self._embedded_id = store.store_id
+        self.places = {kind: Place(backend, _known_id(store, kind)) for kind, backend in sorted(backends.items())}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that this peer keeps replicas on now, the embedded one first."""
+        well = {kind for kind, place in self.places.items() if place.store_id is not None and not place.trouble}
+        return tuple(kind for kind in KINDS if kind in self._allowed and (kind == EMBEDDED or kind in well))
+
+    @property
+    def default(self) -> str:
+        """Where the images of a flow go that names no backend."""
+        usable = [kind for kind in KINDS if kind in self._allowed and (kind == EMBEDDED or kind in self.places)]
+        return usable[0] if usable else EMBEDDED
+
+    def store_id(self, kind: str) -> str:
+        """The id of the store behind a kind, "" where this peer has none."""
+        if kind == EMBEDDED:
+            return self._embedded_id
+        place = self.places.get(kind)
+        return (place.store_id or "") if place is not None else ""
+
+    def is_full(self, kind: str) -> bool:
+        """Whether a backend beside the embedded one has next to nothing left."""
+        free_bytes = self.places[kind].free_bytes
+        return free_bytes is not None and free_bytes < LEAST_FREE_BYTES
+
+    def keeps_on(self, kind: str) -> str:
+        """Where this peer keeps what it takes in for a kind: there, or embedded, as a source for those who offer it."""
+        return kind if kind in self.kinds else EMBEDDED
+
+    async def look(self, kind: str, patience_s: float) -> str | None:
+        """Ask a backend how it is; returns the id that its store had before, where it is another one now.
+
+        A call that takes longer than `patience_s` goes on in its thread, and counts as trouble.
+
+        Raises:
+            StoreError: the id cannot be remembered.
+        """
+        place = self.places[kind]
+        found: tuple[str, Health] | str = f"no answer within {patience_s:.0f} s"
+        with trio.move_on_after(patience_s):
+            found = await trio.to_thread.run_sync(_asked, place, abandon_on_cancel=True, limiter=place.calls)
+        if isinstance(found, str):
+            place.trouble = found
+            return None
+        store_id, health = found
+        before, place.store_id = place.store_id, store_id
+        if store_id != before:
+            await trio.to_thread.run_sync(self._store.set_fact, FACT + kind, store_id.encode())
+        place.trouble, place.free_bytes = "", health.free_bytes
+        return before if before is not None and before != store_id else None
+
+
+def _known_id(store: Store, kind: str) -> str | None:
+    fact = store.fact(FACT + kind)
+    return None if fact is None else fact.decode()
+
+
+def _asked(place: Place) -> tuple[str, Health] | str:
+    """The id and health of a backend, or what is wrong with it (in a thread).
+
+    An id is given once: a store that had one and has none now is an empty mount point, or not the store it was.
+    """
+    try:
+        store_id = place.backend.store_id(None if place.store_id else secrets.token_hex(16))
+        return store_id, place.backend.health()
+    except NotInBackend:
+        return f"{place.backend.place}: not the store it was: it has lost its id"
+    except StoreError as error:
+        return str(error)
