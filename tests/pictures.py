@@ -16,6 +16,15 @@ from store.images.limits import ImageLimits
 PHOTOS = sorted((Path(__file__).parent.parent / "node/demo/photos").glob("*.jpg"))
 
 
+FILMS = {
+    "mp4": ("libx264", "video/mp4"),
+    "mov": ("libx264", "video/quicktime"),
+    "webm": ("libvpx-vp9", "video/webm"),
+    "matroska": ("libx264", "video/matroska"),
+}
+"""Containers by FFmpeg's name, each with a codec and the media type that it has with us."""
+
+
 def scene(width_px: int = 320, height_px: int = 200) -> Image.Image:
     """A smooth RGB picture whose four corners differ: red, green, blue, yellow from the top left, clockwise."""
     x = np.linspace(0, 1, width_px)[None, :, None]
@@ -98,3 +107,18 @@ def _riff_chunk(kind: bytes, content: bytes) -> bytes:
 
 def _u24(value: int) -> bytes:
     return struct.pack("<I", value)[:3]
+
+
+def film(frames: list[Image.Image], container: str = "mp4", rate: int = 10) -> bytes:
+    """Encode a video of some frames."""
+    import av
+
+    written = io.BytesIO()
+    with av.open(written, "w", format=container) as out:
+        stream = out.add_stream(FILMS[container][0], rate=rate)
+        stream.width, stream.height = frames[0].size
+        stream.pix_fmt = "yuv420p"
+        for picture in frames:
+            out.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        out.mux(stream.encode(None))
+    return written.getvalue()

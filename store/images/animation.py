@@ -37,7 +37,7 @@ def make_previews(opened: Opened, source: Source) -> dict[str, bytes]:
         if number < STILL_FRAMES:
             files[f"frame-{number:02}.webp"] = encode(frame)
         small.append(smaller(frame, PREVIEW_PX))
-    files["preview.webp"] = _encode_animation(small, durations_ms)
+    files["preview.webp"] = encode_animation(small, durations_ms)
     return files
 
 
@@ -45,7 +45,8 @@ def _duration_ms(frame: Image.Image) -> int:
     return min(MAX_DURATION_MS, max(0, round(float(frame.info.get("duration", 0)))))
 
 
-def _encode_animation(frames: list[Image.Image], durations_ms: list[int]) -> bytes:
+def encode_animation(frames: list[Image.Image], durations_ms: list[int]) -> bytes:
+    """Encode frames of one size as a WebP that runs over and over, with nothing but pixels in it."""
     mode = "RGBA" if any(f.mode == "RGBA" for f in frames) else "RGB"
     first, *rest = [f if f.mode == mode else f.convert(mode) for f in frames]
     written = BytesIO()

@@ -4,6 +4,7 @@ from base64 import b64encode
 from pathlib import Path
 
 from blake3 import blake3
+from PIL import Image
 
 from store.errors import ImageRejected
 from store.images.animation import make_previews
@@ -11,8 +12,10 @@ from store.images.decode import decode_still, open_image, orientation_of, read_o
 from store.images.facts import IMAGE_JSON, RECIPE, RECIPE_ORIGINAL_ONLY, BuiltImage, ImageFacts
 from store.images.fingerprint import phash, thumbhash
 from store.images.limits import ImageLimits
-from store.images.strip import Stripped, left_in, strip_metadata
+from store.images.sniff import HEAD_BYTES, Format, sniff
+from store.images.strip import Stripped, check_strippable, left_in, strip_metadata
 from store.images.variants import VARIANTS_PX, Source, make_variants, show
+from store.images.video import read_video
 
 _SMALL_PX = min(VARIANTS_PX.values())
 
@@ -40,6 +43,7 @@ def strip_original(path: Path, limits: ImageLimits) -> Stripped:
     """
     content = read_original(path, limits)
     with rejecting(len(content), limits):
+        check_strippable(sniff(content[:HEAD_BYTES]))
         before = open_image(content, limits)
         stripped = strip_metadata(content, before.kind, orientation_of(before.image))
         after = open_image(stripped, limits)
@@ -54,6 +58,9 @@ def strip_original(path: Path, limits: ImageLimits) -> Stripped:
 
 
 def _build(content: bytes, limits: ImageLimits, variants: bool) -> BuiltImage:
+    kind = sniff(content[:HEAD_BYTES])
+    if kind.video:
+        return _build_video(content, kind, limits, variants)
     opened = open_image(content, limits)
     largest_px = max(VARIANTS_PX.values()) if variants else _SMALL_PX
     still = decode_still(opened, largest_px)
@@ -64,15 +71,33 @@ def _build(content: bytes, limits: ImageLimits, variants: bool) -> BuiltImage:
         files, small = make_variants(small)
         if opened.frames > 1:
             files |= make_previews(opened, source)
-    facts = ImageFacts(
-        media_type=opened.kind.media_type,
-        width_px=still.upright_px[0],
-        height_px=still.upright_px[1],
+    facts = _facts(content, opened.kind, still.upright_px, opened.frames, small, variants)
+    return BuiltImage(facts=facts, files=files | {IMAGE_JSON: facts.to_json()})
+
+
+def _build_video(content: bytes, kind: Format, limits: ImageLimits, variants: bool) -> BuiltImage:
+    """Variants of a video are its poster's."""
+    clip = read_video(content, kind, limits, previews=variants)
+    files = dict(clip.files)
+    small = show(clip.poster, Source(1, None), max(VARIANTS_PX.values()) if variants else _SMALL_PX, clip.poster.size)
+    if variants:
+        pictures, small = make_variants(small)
+        files |= pictures
+    facts = _facts(content, kind, clip.poster.size, clip.frames, small, variants)
+    return BuiltImage(facts=facts, files=files | {IMAGE_JSON: facts.to_json()})
+
+
+def _facts(
+    content: bytes, kind: Format, size_px: tuple[int, int], frames: int, small: Image.Image, variants: bool
+) -> ImageFacts:
+    return ImageFacts(
+        media_type=kind.media_type,
+        width_px=size_px[0],
+        height_px=size_px[1],
         size_bytes=len(content),
-        frames=opened.frames,
+        frames=frames,
         blake3=blake3(content).hexdigest(),
         phash=phash(small),
         thumbhash=b64encode(thumbhash(small)).decode("ascii"),
         recipe=RECIPE if variants else RECIPE_ORIGINAL_ONLY,
     )
-    return BuiltImage(facts=facts, files=files | {IMAGE_JSON: facts.to_json()})

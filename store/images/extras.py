@@ -14,13 +14,13 @@ from PIL.PngImagePlugin import PngImageFile
 from store.errors import ImageRejected
 from store.images.sniff import HEIC, SVG, Format
 
-SVG_WIDTH_PX = 1600
-"""A drawing has no pixels of its own: it is drawn this wide."""
+SVG_PX = 1600
+"""A drawing has no pixels of its own: its longer side is drawn this long, whatever size it claims."""
 
 
 def open_heic(file: BytesIO) -> ImageFile.ImageFile:
     """Open a HEIC image. Raises: ImageRejected without the extra `heif`."""
-    return cast(ImageFile.ImageFile, _required("pillow_heif", HEIC).HeifImageFile(file))
+    return cast(ImageFile.ImageFile, required("pillow_heif", HEIC).HeifImageFile(file))
 
 
 def open_svg(file: BytesIO) -> ImageFile.ImageFile:
@@ -28,19 +28,19 @@ def open_svg(file: BytesIO) -> ImageFile.ImageFile:
 
     Raises: ImageRejected without the extra `svg`, or where it cannot be drawn.
     """
-    resvg = _required("resvg_py", SVG)
+    resvg = required("resvg_py", SVG)
     markup = file.getvalue().decode()
     try:
-        with _no_files():
-            drawn = resvg.svg_to_bytes(svg_string=markup, width=SVG_WIDTH_PX, skip_system_fonts=True)
+        with no_files():
+            drawn = resvg.svg_to_bytes(svg_string=markup, width=SVG_PX, height=SVG_PX, skip_system_fonts=True)
     except BaseException as error:  # a panic in Rust is no Exception
         raise ImageRejected(f"damaged SVG: {str(error)[:120]}") from error
     return PngImageFile(BytesIO(bytes(drawn)))
 
 
 @contextmanager
-def _no_files() -> Iterator[None]:
-    """Open no file: a drawing may name pictures on this machine, and resvg would put them in, for all to see."""
+def no_files() -> Iterator[None]:
+    """Open no file: drawings and videos may name files of this machine, and their decoders would put them in."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
     try:
@@ -49,7 +49,8 @@ def _no_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _required(module: str, kind: Format) -> ModuleType:
+def required(module: str, kind: Format) -> ModuleType:
+    """The module that decodes `kind`. Raises: ImageRejected where it is not installed; the extra is named."""
     try:
         return import_module(module)
     except ImportError as error:

@@ -17,6 +17,7 @@ class ImageLimits:
         file_bytes: size of the original, which is held in memory whole.
         canvas_px: width × height. Default: where Pillow begins to warn of decompression bombs.
         animation_px: width × height × frames. Default: ten minutes of 320 × 240 at 20 frames/s and some more; a guess.
+        video_s: duration of a video, of which only the beginning is decoded. A guess.
         address_space_bytes: of the worker. Source: 1,071 hostile and odd files under 1 GiB gave no crash, no time-out.
         cpu_s: processor seconds of one call; the kernel ends the worker beyond.
     """
@@ -24,6 +25,7 @@ class ImageLimits:
     file_bytes: int = 256 << 20
     canvas_px: int = 89_478_485
     animation_px: int = 1 << 30
+    video_s: int = 3600
     address_space_bytes: int = 1 << 30
     cpu_s: int = 30
 

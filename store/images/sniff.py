@@ -17,6 +17,7 @@ class Format:
         name: as people write it.
         media_type: registered with IANA.
         extension: of `original.…` in the image directory.
+        video: a video, of which the first frames are shown.
         extra: the optional dependency that decodes it; None where Pillow does.
     """
 
@@ -24,6 +25,7 @@ class Format:
     media_type: str
     extension: str
     extra: str | None = None
+    video: bool = False
 
 
 JPEG = Format(name="JPEG", media_type="image/jpeg", extension="jpg")
@@ -34,7 +36,11 @@ TIFF = Format(name="TIFF", media_type="image/tiff", extension="tiff")
 AVIF = Format(name="AVIF", media_type="image/avif", extension="avif")
 HEIC = Format(name="HEIC", media_type="image/heic", extension="heic", extra="heif")
 SVG = Format(name="SVG", media_type="image/svg+xml", extension="svg", extra="svg")
-FORMATS = (JPEG, PNG, GIF, WEBP, TIFF, AVIF, HEIC, SVG)
+MP4 = Format(name="MP4", media_type="video/mp4", extension="mp4", extra="video", video=True)
+MOV = Format(name="MOV", media_type="video/quicktime", extension="mov", extra="video", video=True)
+WEBM = Format(name="WebM", media_type="video/webm", extension="webm", extra="video", video=True)
+MKV = Format(name="MKV", media_type="video/matroska", extension="mkv", extra="video", video=True)
+FORMATS = (JPEG, PNG, GIF, WEBP, TIFF, AVIF, HEIC, SVG, MP4, MOV, WEBM, MKV)
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", JPEG),
@@ -48,6 +54,9 @@ _SIGNATURES = (
 )
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
+_MP4_BRANDS = {b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"MSNV", b"dash"}
+_EBML = b"\x1aE\xdf\xa3"
+"""Source: RFC 8794, section 11.2.1."""
 _NOT_IMAGES = (
     (b"%PDF", "a PDF document"),
     (b"%!PS", "a PostScript document"),
@@ -61,7 +70,7 @@ _NOT_IMAGES = (
     (b"\0\0\0\x0cJXL ", "a JPEG XL picture, a format we do not take"),
     (b"\xff\x0a", "a JPEG XL picture, a format we do not take"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture, a format we do not take"),
-    (b"\x1aE\xdf\xa3", "a video"),
+    (_EBML, "a video, in a container that we do not take"),
 )
 
 
@@ -78,6 +87,8 @@ def sniff(head: bytes) -> Format:
         return WEBP
     if head[4:8] == b"ftyp" and (kind_of_brand := _by_brand(head)):
         return kind_of_brand
+    if head.startswith(_EBML) and b"\x42\x82" in head[:64]:
+        return WEBM if b"webm" in head[:64] else MKV
     if _looks_like_svg(head):
         return SVG
     raise ImageRejected(f"not an image: {_what_it_is(head)}")
@@ -100,7 +111,9 @@ def _by_brand(head: bytes) -> Format | None:
             return AVIF
         if brand in _HEIC_BRANDS:
             return HEIC
-    return None
+    if brands[0] == b"qt  ":
+        return MOV
+    return MP4 if _MP4_BRANDS & set(brands) else None
 
 
 def _looks_like_svg(head: bytes) -> bool:

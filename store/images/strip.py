@@ -42,10 +42,11 @@ def strip_metadata(content: bytes, kind: Format, orientation: int) -> bytes:
     """Return the original without its metadata.
 
     Args:
+        kind: one that `check_strippable` passes.
         orientation: its EXIF value, 1 to 8, which is kept.
 
     Raises:
-        ImageRejected: cut, or of a format whose metadata cannot be taken out without encoding it anew.
+        ImageRejected: it is cut.
     """
     if kind is JPEG:
         return b"".join(_jpeg(content, orientation))
@@ -55,11 +56,15 @@ def strip_metadata(content: bytes, kind: Format, orientation: int) -> bytes:
         return _webp(content, orientation)
     if kind is GIF:
         return b"".join(_gif(content))
-    if kind in (AVIF, HEIC):
-        return _heif(content)
-    raise ImageRejected(
-        f"the metadata of {kind.name} cannot be taken out without encoding it anew, and the flow wants it stripped"
-    )
+    return _heif(content)
+
+
+def check_strippable(kind: Format) -> None:
+    """Raises: ImageRejected for a format whose metadata cannot be taken out."""
+    if kind not in (JPEG, PNG, WEBP, GIF, AVIF, HEIC):
+        raise ImageRejected(
+            f"the metadata of {kind.name} cannot be taken out without encoding it anew, and the flow wants it stripped"
+        )
 
 
 def left_in(content: bytes, image: Image.Image) -> str | None:

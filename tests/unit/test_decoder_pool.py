@@ -16,7 +16,7 @@ from node.ingest.decoder import DecoderPool
 from store.errors import ImageRejected
 from store.images import worker
 from store.images.limits import ImageLimits
-from tests.pictures import PHOTOS, built, saved, scene
+from tests.pictures import PHOTOS, built, film, saved, scene
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60.0
@@ -229,3 +229,17 @@ async def test_workers_die_with_a_killed_daemon(tmp_path: Path, what: str) -> No
         daemon.kill()
         await daemon.wait()
     await until(lambda: not any(w.is_running() and w.status() != psutil.STATUS_ZOMBIE for w in found))
+
+
+async def test_films_and_heic_are_decoded_within_a_workers_limits(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    heif.from_pillow(scene(4000, 3000)).save(tmp_path / "photo.heic")
+    (tmp_path / "film.mp4").write_bytes(film([scene(1920, 1080)] * 40))
+    (tmp_path / "drawing.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1000000000'/>")
+    async with DecoderPool(workers=1) as pool:
+        photo = await pool.build(tmp_path / "photo.heic")
+        moving = await pool.build(tmp_path / "film.mp4")
+        drawing = await pool.build(tmp_path / "drawing.svg")
+    assert (photo.facts.media_type, photo.facts.width_px) == ("image/heic", 4000)
+    assert (moving.facts.media_type, moving.facts.frames) == ("video/mp4", 40)
+    assert (drawing.facts.media_type, drawing.facts.width_px, drawing.facts.height_px) == ("image/svg+xml", 1, 1600)

@@ -44,7 +44,7 @@ def test_formats_are_told_by_content(tmp_path: Path, kind: str) -> None:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an image: a PostScript document"),
         (bytes(range(256)), "not an image: unknown bytes"),
         (b"\0" * 40, "not an image: unknown bytes"),
-        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "not an image: a video, or an image format that we do not take"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\0crx isox", "not an image: a video, or an image format that we do not take"),
         (b"BM" + bytes(60), "not an image: a BMP picture, a format we do not take"),
     ],
 )
