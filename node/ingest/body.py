@@ -35,7 +35,6 @@ _HTML_STARTS: Final = (
     b"<p",
     b"<!--",
 )
-_XML_START: Final = b"<?xml"
 
 Kind = Callable[[bytes], str]
 """First bytes → media type. Raises: NotFetched, where this is not what was wanted."""
@@ -52,7 +51,7 @@ def image_type(head: bytes) -> str:
 def page_type(head: bytes) -> str:
     """`text/html`. Source: the tags by which the MIME Sniffing standard knows HTML. Raises: NotFetched: no page."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if text.startswith(_HTML_STARTS) or (text.startswith(_XML_START) and b"<html" in text):
+    if text.startswith(_HTML_STARTS) or (text.startswith(b"<") and b"<html" in text):
         return HTML
     raise NotFetched("not a page of HTML")
 

@@ -24,3 +24,18 @@ class Forbidden(NotFetched, RefusedByPolicy):
 
     exit_code = RefusedByPolicy.exit_code
     http_status = RefusedByPolicy.http_status
+
+
+class Redirected(NotFetched):
+    """Sent on, one time more than was asked for. `to`: where."""
+
+    def __init__(self, redirects: int, to: str) -> None:
+        super().__init__(f"more than {redirects} redirects")
+        self.to = to
+
+
+class NotModified(NotFetched):
+    """It is as it was when its `ETag` or `Last-Modified` was written down."""
+
+    def __init__(self) -> None:
+        super().__init__("not modified since")

@@ -23,7 +23,7 @@ import trio
 
 from node.ingest.body import Kind, any_type, receive
 from node.ingest.guarded_network import GuardedNetwork, Meter, Resolver, system_resolver
-from node.ingest.not_fetched import NotFetched
+from node.ingest.not_fetched import NotFetched, NotModified, Redirected
 from node.ingest.public_address import Network
 from node.ingest.web_address import WebAddress
 from node.quantities import duration_text, size_text
@@ -83,6 +83,14 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a server wrote of an earlier answer: as `Fetched` has it."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strangers:
     """How this peer fetches.
 
@@ -97,15 +105,24 @@ class Strangers:
     limits: FetchLimits = FetchLimits()
 
     async def fetch(
-        self, url: str | WebAddress, into: Path, limits: FetchLimits | None = None, *, kind: Kind = any_type
+        self,
+        url: str | WebAddress,
+        into: Path,
+        limits: FetchLimits | None = None,
+        *,
+        kind: Kind = any_type,
+        known: Known | None = None,
     ) -> Fetched:
         """Fetch one URL into a file, which exists afterwards only if all went well. Not fsynced.
 
         Args:
             kind: tells the media type by the first bytes, and refuses what is not wanted before more is read:
                 `image_type`, `page_type`, `any_type`.
+            known: of an earlier answer, which is not wanted again.
 
         Raises:
+            Redirected: once more than the limits allow.
+            NotModified: it is what is `known`.
             Forbidden: policy; asking again is pointless.
             NotFetched: everything else that others cause; `transient` says whether to try again.
             OSError: the disk refuses.
@@ -115,17 +132,19 @@ class Strangers:
         with trio.move_on_after(limits.total_s):
             at = first
             for _ in range(limits.redirects + 1):
-                came = await self._ask(at, into, limits, kind)
+                came = await self._ask(at, into, limits, kind, known or Known())
                 if isinstance(came, Fetched):
                     return Fetched(
                         url=str(first), final_url=str(at), path=into, name=at.name, media_type=came.media_type,
                         size_bytes=came.size_bytes, etag=came.etag, last_modified=came.last_modified,
                     )  # fmt: skip
                 at = came
-            raise NotFetched(f"more than {limits.redirects} redirects")
+            raise Redirected(limits.redirects, str(at))
         raise NotFetched(f"took longer than {duration_text(limits.total_s)}", transient=True)
 
-    async def _ask(self, at: WebAddress, into: Path, limits: FetchLimits, kind: Kind) -> Fetched | WebAddress:
+    async def _ask(
+        self, at: WebAddress, into: Path, limits: FetchLimits, kind: Kind, known: Known
+    ) -> Fetched | WebAddress:
         """One question: what came, or where we are sent instead."""
         meter = Meter(HEADERS_BYTES)
         network = GuardedNetwork(self.resolve, self.allowed, meter)
@@ -138,11 +157,13 @@ class Strangers:
                 httpcore.AsyncConnectionPool(
                     ssl_context=_tls(), max_connections=1, max_keepalive_connections=0, network_backend=network
                 ) as pool,
-                pool.stream("GET", target, headers=_headers(at), extensions={"timeout": timeouts}) as answer,
+                pool.stream("GET", target, headers=_headers(at, known), extensions={"timeout": timeouts}) as answer,
             ):
                 headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
                 if answer.status in _REDIRECTS:
                     return _redirected(at, headers)
+                if answer.status == 304 and (known.etag or known.last_modified):
+                    raise NotModified
                 _check_status(answer.status, headers)
                 _check_length(headers, limits.max_bytes)
                 # Twice: chunks have heads of their own, and a hundred bytes each are none of an honest server's.
@@ -168,11 +189,16 @@ def _tls() -> ssl.SSLContext:
     return httpcore.default_ssl_context()
 
 
-def _headers(at: WebAddress) -> list[tuple[str, str]]:
-    return [
+def _headers(at: WebAddress, known: Known) -> list[tuple[str, str]]:
+    headers = [
         ("Host", at.authority), ("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "gzip"),
         ("Connection", "close"),
     ]  # fmt: skip
+    if known.etag:
+        headers.append(("If-None-Match", known.etag))
+    if known.last_modified:
+        headers.append(("If-Modified-Since", known.last_modified))
+    return headers
 
 
 def _redirected(at: WebAddress, headers: Mapping[str, str]) -> WebAddress:

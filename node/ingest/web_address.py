@@ -8,7 +8,7 @@ digits) is refused, so that no two readers can differ about it.
 import re
 from dataclasses import dataclass
 from typing import Final, Self
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 import httpx
 from idna import IDNAError
@@ -67,10 +67,10 @@ class WebAddress:
         """Read a reference that stands on the page at this address, as `parse` does."""
         tidy = _tidy(reference)
         try:
-            joined = httpx.URL(str(self)).join(_parsed(tidy))
-        except (httpx.InvalidURL, IDNAError, ValueError) as error:
+            joined = urljoin(str(self), tidy)
+        except ValueError as error:
             raise Forbidden(_not_a_url(tidy)) from error
-        return self._of(joined)
+        return self._of(_parsed(joined))
 
     @classmethod
     def _of(cls, url: httpx.URL) -> Self:

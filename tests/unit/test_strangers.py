@@ -16,9 +16,9 @@ import trio
 
 from node.ingest.body import image_type, page_type
 from node.ingest.guarded_network import system_resolver
-from node.ingest.not_fetched import Forbidden, NotFetched
+from node.ingest.not_fetched import Forbidden, NotFetched, NotModified, Redirected
 from node.ingest.public_address import Address
-from node.ingest.strangers import FetchLimits, Strangers
+from node.ingest.strangers import FetchLimits, Known, Strangers
 from tests.scripted_web import ScriptedWeb, answer, redirect, served
 
 HERE = "127.0.0.7"
@@ -289,6 +289,27 @@ async def test_the_server_may_say_how_long_to_wait(tmp_path: Path) -> None:
         with pytest.raises(NotFetched) as refused:
             await strangers().fetch(f"http://good.test:{web.port}/busy", tmp_path / "busy")
     assert refused.value.retry_after_s == 30
+
+
+async def test_what_is_known_is_not_sent_again(tmp_path: Path) -> None:
+    async with served(HERE) as web:
+        web.answers["/a"] = b"HTTP/1.1 304 Not Modified\r\n\r\n"
+        url = f"http://good.test:{web.port}/a"
+        with pytest.raises(NotModified):
+            await strangers().fetch(url, tmp_path / "a", known=Known(etag='"v1"', last_modified="today"))
+        with pytest.raises(NotFetched, match="answered 304"):
+            await strangers().fetch(url, tmp_path / "a")
+    assert b'If-None-Match: "v1"\r\nIf-Modified-Since: today' in web.requests[0]
+    assert b"If-" not in web.requests[1]
+
+
+async def test_whoever_follows_redirects_himself_is_told_where_to(tmp_path: Path) -> None:
+    async with served(HERE) as web:
+        web.answers["/a"] = redirect("b?c#d")
+        with pytest.raises(Redirected) as sent:
+            await strangers().fetch(f"http://good.test:{web.port}/a", tmp_path / "a", FetchLimits(redirects=0))
+        assert sent.value.to == f"http://good.test:{web.port}/b?c"
+        assert web.asked == ["/a"]
 
 
 async def test_policy_has_its_own_exit_code(tmp_path: Path) -> None:
