@@ -10,7 +10,7 @@ from typing import IO, Final
 
 import trio
 
-from node.ingest.not_fetched import NotFetched
+from node.ingest.not_fetched import Empty, NotFetched
 from node.quantities import size_text
 from store.errors import ImageRejected
 from store.images.sniff import HEAD_BYTES, sniff
@@ -102,7 +102,8 @@ async def receive(
         Media type and size in bytes.
 
     Raises:
-        NotFetched: empty, larger than `max_bytes`, not what `kind` takes, badly compressed.
+        Empty: it has no bytes.
+        NotFetched: larger than `max_bytes`, not what `kind` takes, badly compressed.
         OSError: the disk refuses.
     """
     file = await trio.to_thread.run_sync(into.open, "wb")
@@ -145,7 +146,7 @@ async def _receive(
                 held.clear()
     decompressor.finish()
     if not size_bytes:
-        raise NotFetched("empty, 0 bytes")
+        raise Empty
     if media_type is None:
         media_type = kind(bytes(held))
     await trio.to_thread.run_sync(file.write, bytes(held))

@@ -11,6 +11,10 @@ from protocol.flow import Flow
 from protocol.pin import Pin
 
 
+class TooSmall(RefusedByPolicy):
+    """An image, and a smaller one than was asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowLimits:
     """A flow's limits, as its record has them; None and empty are no limit.
@@ -19,6 +23,7 @@ class FlowLimits:
         flow: its name, for the refusal.
         max_root_bytes: of a whole image directory; its original alone must fit as well.
         max_px: width × height of the original.
+        min_side_px: of the shorter side; a crawl's, which leaves icons and rules aside, and no flow's.
         media_types: of the originals it takes.
         strip: metadata are taken out of an original before it goes in.
     """
@@ -26,6 +31,7 @@ class FlowLimits:
     flow: str = "default"
     max_root_bytes: int | None = None
     max_px: int | None = None
+    min_side_px: int | None = None
     media_types: tuple[str, ...] = ()
     strip: bool = False
 
@@ -40,7 +46,10 @@ class FlowLimits:
 
         Raises:
             RefusedByPolicy: its type or its pixels are not the flow's.
+            TooSmall: smaller than `min_side_px`.
         """
+        if self.min_side_px is not None and width_px and height_px and min(width_px, height_px) < self.min_side_px:
+            raise TooSmall(f"{width_px} × {height_px}, less than {self.min_side_px} px on a side")
         if self.media_types and media_type is not None and media_type not in self.media_types:
             raise RefusedByPolicy(
                 f"flow {self.flow} takes {', '.join(self.media_types)} only, and this is {media_type}"

@@ -26,6 +26,21 @@ class Forbidden(NotFetched, RefusedByPolicy):
     http_status = RefusedByPolicy.http_status
 
 
+class Answered(NotFetched):
+    """The server answered, and not with what was asked for. `status`: the code of HTTP."""
+
+    def __init__(self, status: int, *, transient: bool, retry_after_s: float | None = None) -> None:
+        super().__init__(f"the server answered {status}", transient=transient, retry_after_s=retry_after_s)
+        self.status = status
+
+
+class Empty(NotFetched):
+    """The server answered with nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("empty, 0 bytes")
+
+
 class Redirected(NotFetched):
     """Sent on, one time more than was asked for. `to`: where."""
 

@@ -23,7 +23,7 @@ import trio
 
 from node.ingest.body import Kind, any_type, receive
 from node.ingest.guarded_network import GuardedNetwork, Meter, Resolver, system_resolver
-from node.ingest.not_fetched import NotFetched, NotModified, Redirected
+from node.ingest.not_fetched import Answered, NotFetched, NotModified, Redirected
 from node.ingest.public_address import Network
 from node.ingest.web_address import WebAddress
 from node.quantities import duration_text, size_text
@@ -212,11 +212,7 @@ def _check_status(status: int, headers: Mapping[str, str]) -> None:
     if status == 200:
         return
     transient = status >= 500 or status in _TRANSIENT
-    raise NotFetched(
-        f"the server answered {status}",
-        transient=transient,
-        retry_after_s=_retry_after_s(headers) if transient else None,
-    )
+    raise Answered(status, transient=transient, retry_after_s=_retry_after_s(headers) if transient else None)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -96,15 +96,23 @@ class WebAddress:
         return f"{self.scheme}://{self.authority}"
 
     @property
+    def folders(self) -> tuple[str, ...]:
+        """File names out of the parts of the path before its last; those that would be empty are left out."""
+        parts = self.target.partition("?")[0].split("/")[:-1]
+        return tuple(name for part in parts if (name := _file_name(part)))
+
+    @property
     def name(self) -> str:
         """A file name out of the last part of the path, or the host; never one that leads out of a folder."""
-        last = unquote(self.target.partition("?")[0].rpartition("/")[2])
-        kept = "".join(c for c in last if c.isprintable() and c not in '/\\:*?"<>|').strip(" .")
-        short = kept.encode()[-MAX_NAME_BYTES:].decode("utf-8", "ignore")
-        return short or self.host.replace(":", "-")
+        return _file_name(self.target.partition("?")[0].rpartition("/")[2]) or self.host.replace(":", "-")
 
     def __str__(self) -> str:
         return self.origin + self.target
+
+
+def _file_name(part: str) -> str:
+    kept = "".join(c for c in unquote(part) if c.isprintable() and c not in '/\\:*?"<>|').strip(" .")
+    return kept.encode()[-MAX_NAME_BYTES:].decode("utf-8", "ignore").strip(" .")
 
 
 def _tidy(text: str) -> str:

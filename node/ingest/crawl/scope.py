@@ -1,9 +1,8 @@
 """How far a crawl goes: which URLs it visits, and why not the others. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Final
 
 from node.ingest.web_address import WebAddress
 
@@ -25,7 +24,7 @@ class Scope:
     """The bounds of one crawl.
 
     Attributes:
-        hosts: whose pages are visited: `example.com`, or `example.com:8080` where the port is not the scheme's own.
+        hosts: whose pages are visited, as `site` writes them.
         depth: links from a start page; 0 are the start pages alone.
         max_pages: pages that are asked for.
         same_host: images, too, are taken from these hosts only; else from wherever pages show them.
@@ -45,17 +44,13 @@ class Scope:
         """
         if hops > MAX_HOPS:
             return f"more than {MAX_HOPS} redirects"
-        if address.authority not in self.hosts and (kind is Kind.PAGE or self.same_host):
+        if site(address.authority) not in self.hosts and (kind is Kind.PAGE or self.same_host):
             return "another host"
         if kind is Kind.PAGE and depth > self.depth:
             return f"deeper than {self.depth}"
         return None
 
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in a job's request."""
-        return asdict(self) | {"hosts": sorted(self.hosts)}
 
-    @classmethod
-    def from_json(cls, written: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
-        return cls(**{**written, "hosts": frozenset(written["hosts"])})
+def site(authority: str) -> str:
+    """A host as a crawl's bounds have it: many a start page only leads to the same with `www.`, or without."""
+    return authority.removeprefix("www.")
