@@ -6,7 +6,7 @@ only for what was on its way.
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from node.ingest.body import page_type
 from node.ingest.crawl.frontier import Found, Frontier, Visit
 from node.ingest.crawl.images import ImageVisits
 from node.ingest.crawl.pace import Pace, retry_in_s
-from node.ingest.crawl.reader import Reader
+from node.ingest.crawl.page import Page
 from node.ingest.crawl.robots_visit import Rules, rules_of
 from node.ingest.crawl.scope import Kind, Scope
 from node.ingest.not_fetched import NotFetched, Redirected
@@ -32,6 +32,9 @@ TAKEN_AT_ONCE: Final = 4
 LONGEST_WAIT_S: Final = 300.0
 """For a server that says `Retry-After`. Guess."""
 PAGE_LIMITS: Final = FetchLimits(max_bytes=8 << 20, total_s=60.0, redirects=0)
+
+ReadPage = Callable[[Path, str], Awaitable[Page]]
+"""Read the page in a file that came from a URL. Raises: NotFetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class Crawler:
     """One run of one crawl.
 
     Args:
+        read: reads pages: `reader.Reader.read`.
         folder: for files on their way.
         images: visits images, and takes them in.
         tell: called after each visit.
@@ -67,7 +71,7 @@ class Crawler:
         plan: Plan,
         frontier: Frontier,
         strangers: Strangers,
-        reader: Reader,
+        read: ReadPage,
         images: ImageVisits,
         folder: Path,
         *,
@@ -77,7 +81,7 @@ class Crawler:
         self._plan = plan
         self._frontier = frontier
         self._strangers = strangers
-        self._reader = reader
+        self._read = read
         self._images = images
         self._folder = folder
         self._tell = tell
@@ -182,7 +186,7 @@ class Crawler:
         path = self._file()
         await self._strangers.fetch(visit.address, path, PAGE_LIMITS, kind=page_type)
         try:
-            page = await self._reader.read(path, str(visit.address))
+            page = await self._read(path, str(visit.address))
         finally:
             await trio.to_thread.run_sync(path.unlink)
         found = [

@@ -95,7 +95,7 @@ class Crawl:
         begun_s = time.monotonic()
         async with Reader() as reader:
             crawler = Crawler(
-                plan, frontier, self._strangers, reader, images, folder,
+                plan, frontier, self._strangers, reader.read, images, folder,
                 tell=lambda counts: run.progress(counts[Kind.PAGE, "done"], None, "pages"), now_ms=wall_ms,
             )  # fmt: skip
             counts = await crawler.run()
