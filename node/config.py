@@ -21,6 +21,8 @@ from node.quantities import parse_duration, parse_size
 FILE_NAME = "config.toml"
 PREFIX = "PINAKOTHEK_"
 DEFAULT_GATEWAY = "127.0.0.1:8480"
+DEFAULT_WORKSPACE = "20GiB"
+"""Room for the largest archive that one import takes, and some. Guess."""
 MAX_NAME_CHARS = 64
 """Names and zones travel in every heartbeat; DESIGN bounds every size, this bound is a guess."""
 BACKENDS = frozenset(KINDS)
@@ -41,6 +43,7 @@ class Config:
         suspect_after_s, repair_after_s: silence that makes a peer suspect, down (DESIGN §5, §7).
         repair_bytes_per_s: what all fetches of this peer may take together; None: no cap.
         strangers_bytes_per_s: what peers that are no members may take together over Bitswap; None: no cap.
+        workspace_bytes: what temporary files of ingest may take.
         fetch_allowed: networks that URLs from strangers may lead to although they are not public.
     """
 
@@ -59,6 +62,7 @@ class Config:
     repair_after_s: float
     repair_bytes_per_s: int | None
     strangers_bytes_per_s: int | None
+    workspace_bytes: int
     fetch_allowed: tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -95,6 +99,7 @@ class FileSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omi
     repair_after: str | int | float | None = None
     repair_bandwidth: str | int | None = None
     strangers_bandwidth: str | int | None = None
+    workspace_quota: str | int | None = None
     fetch_allow_cidrs: list[str] | None = None
 
 
@@ -189,6 +194,7 @@ PARSERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "repair_after": (_duration, "5m"),
     "repair_bandwidth": (_bandwidth, "off"),
     "strangers_bandwidth": (_bandwidth, "256MiB"),
+    "workspace_quota": (lambda value: parse_size(str(value)), DEFAULT_WORKSPACE),
     "fetch_allow_cidrs": (_networks, ()),
 }
 """Setting → how it is read, and its default as a person would write it. Durations: DESIGN §7."""
@@ -200,6 +206,7 @@ FIELDS = {
     "repair_after": "repair_after_s",
     "repair_bandwidth": "repair_bytes_per_s",
     "strangers_bandwidth": "strangers_bytes_per_s",
+    "workspace_quota": "workspace_bytes",
     "fetch_allow_cidrs": "fetch_allowed",
 }
 

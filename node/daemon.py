@@ -22,6 +22,7 @@ from node.config import Effective
 from node.control.server import serve as serve_control
 from node.errors import Failed, UserError
 from node.ingest.decoder import DecoderPool
+from node.jobs.ledger import Ledger
 from node.log import set_up
 from node.operations import Operations
 from node.running import Daemon
@@ -73,12 +74,13 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
     stop = trio.Event()
     async with (
         opened(effective) as store,
+        opened_ledger(effective) as ledger,
         DecoderPool() as decoder,
         Verifiers() as verifiers,
         trio.open_nursery() as nursery,
     ):
         await nursery.start(_stop_on_signals, stop)
-        daemon = await assemble(effective, store, decoder, verify=verifiers.verify)
+        daemon = await assemble(effective, store, decoder, verify=verifiers.verify, ledger=ledger)
         gc.freeze()  # what a start has read is here to stay; no search for cycles need look at it again
         parts = daemon.parts
         operations = Operations(parts)
@@ -87,6 +89,7 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
         await daemon.start(nursery, stop, grace_s=GRACE_S)
         await nursery.start(partial(serve_control, operations, config.data_dir, stop, version=VERSION))
         nursery.start_soon(operations.migrating.run)
+        await nursery.start(parts.jobs.run)
         if parts.gateway is not None:
             nursery.start_soon(parts.gateway.run)
 
@@ -108,6 +111,17 @@ async def opened(effective: Effective) -> AsyncIterator[Store]:
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.close)
+
+
+@asynccontextmanager
+async def opened_ledger(effective: Effective) -> AsyncIterator[Ledger]:
+    """The jobs on the data directory, closed as the store is."""
+    ledger = await trio.to_thread.run_sync(Ledger.opened, effective.config.data_dir)
+    try:
+        yield ledger
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(ledger.close)
 
 
 def _end_within(limit_s: float) -> None:

@@ -6,6 +6,7 @@ from node.config import Effective
 from node.events import Events
 from node.gateway.process import GatewayProcess
 from node.ingest.intake import Intake
+from node.jobs.queue import Jobs
 from node.lookup import Lookup
 from node.offering import Offering
 from node.reading import Reading
@@ -82,6 +83,7 @@ class Parts:
     reading: Reading
     similarity: Similarity
     intake: Intake
+    jobs: Jobs
     gateway: GatewayProcess | None
     orders: StandingOrders
     about: SelfDescription

@@ -12,7 +12,9 @@ from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta
 
+from node.add_options import AddOptions, Count, Seconds
 from node.governing import Governing
+from node.job_service import JobService
 from node.operator_service import OperatorService
 from node.rows import (
     Added,
@@ -39,32 +41,8 @@ from node.rows import (
 )
 from node.status_rows import Status
 
-Count = Annotated[int, Meta(ge=1)]
 CountOrNone = Annotated[int, Meta(ge=0)]
-Seconds = Annotated[float, Meta(gt=0)]
 PageSize = Annotated[int, Meta(ge=1, le=1000)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddOptions:
-    """How to take an image in, whatever its source.
-
-    Attributes:
-        name: the pin's name; None: the file's own.
-        replicas: None: inherit the flow's.
-        wait: distinct keepers, this one included, that must have it durably before the answer.
-        timeout_s: how long to wait for them; then `TimedOut` with the row so far as `partial`.
-        expires_s: seconds from now at which the pin ends; None: never.
-        original_only: make no variants.
-    """
-
-    flow: str = "default"
-    name: str | None = None
-    replicas: Replicas | None = None
-    wait: Count = 1
-    timeout_s: Seconds = 60.0
-    expires_s: Seconds | None = None
-    original_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +167,7 @@ class MakeInvite:
     expires_s: Seconds = 7 * 86_400.0
 
 
-class Service(OperatorService, Governing, Protocol):
+class Service(OperatorService, Governing, JobService, Protocol):
     """The daemon, as its operator's tools see it. All of it runs on the daemon's trio loop."""
 
     async def status(self) -> Status:

@@ -26,6 +26,7 @@ class FakeOrders:
     """One peer's orders."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.zone = "berlin"
         self.away_until: str | None = None
         self.drained: list[DrainRow] = []

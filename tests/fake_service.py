@@ -17,10 +17,12 @@ from queue import SimpleQueue
 import trio
 
 from node import rows, service, status_rows
+from node.add_options import AddOptions
 from node.control.server import serve
 from node.errors import Ambiguous, Failed, NotFound, RefusedByPolicy, TimedOut
 from node.quantities import unescape_path
 from tests.fake_governing import FakeGoverning
+from tests.fake_jobs import FakeJobs
 from tests.fake_orders import FakeOrders
 
 ADA = "12D3KooWAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAdaAda"
@@ -36,7 +38,7 @@ def root_of(content: bytes) -> str:
     return "bafybei" + base64.b32encode(hashlib.sha256(content).digest()).decode().lower().rstrip("=")
 
 
-class FakeService(FakeGoverning, FakeOrders):
+class FakeService(FakeGoverning, FakeOrders, FakeJobs):
     """Two peers, images kept as bytes in a dictionary."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -134,10 +136,10 @@ class FakeService(FakeGoverning, FakeOrders):
             raise Failed((error.strerror or "unreadable").lower()) from error
         return self._take(content, request.path, request.options)
 
-    async def upload(self, options: service.AddOptions, body: AsyncIterator[bytes]) -> rows.Added:
+    async def upload(self, options: AddOptions, body: AsyncIterator[bytes]) -> rows.Added:
         return self._take(b"".join([part async for part in body]), options.name or "", options)
 
-    def _take(self, content: bytes, path: str, options: service.AddOptions) -> rows.Added:
+    def _take(self, content: bytes, path: str, options: AddOptions) -> rows.Added:
         if content == CRASH.encode():
             raise ZeroDivisionError("a bug")
         if not content.startswith(b"IMAGE"):

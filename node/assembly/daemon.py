@@ -14,6 +14,9 @@ from node.config import Config, Effective
 from node.gateway.process import GatewayProcess
 from node.ingest.decoder import DecoderPool
 from node.ingest.intake import Intake
+from node.jobs.ledger import Ledger
+from node.jobs.queue import Jobs
+from node.jobs.workplace import Workplace
 from node.lookup import Lookup
 from node.parts import Parts
 from node.reading import Reading
@@ -49,6 +52,7 @@ async def assemble(
     verify: Verify = verify_in_thread,
     backends: Mapping[str, Backend] | None = None,
     network: MakeNetwork = make_network,
+    ledger: Ledger | None = None,
 ) -> Daemon:
     """Read what the data directory says and make every part; nothing runs yet.
 
@@ -56,6 +60,7 @@ async def assemble(
         verify: checks the signatures of records.
         backends: those beside the embedded store that `store` was opened with, by kind.
         network: makes what carries messages and blocks; by default libp2p does.
+        ledger: the jobs; by default none that outlive this.
 
     Raises:
         Failed: the data directory is damaged.
@@ -67,7 +72,9 @@ async def assemble(
     sources = Sources(ground.network.host, ground.knowledge)
     service = _serve(ground, talking, sources, decoder)
     upkeep = keep_up(ground, talking, truth, sources, ingesting=lambda: service.intake.running > 0)
-    daemon = Daemon(_parts(ground, talking, truth, upkeep, service), _inner(ground, talking, upkeep))
+    daemon = Daemon(
+        _parts(ground, talking, truth, upkeep, service, _jobs(ground, ledger)), _inner(ground, talking, upkeep)
+    )
     daemon.connect(ground.hooks)
     return daemon
 
@@ -93,7 +100,12 @@ def _serve(ground: Ground, talking: Talk, sources: Sources, decoder: DecoderPool
     return service
 
 
-def _parts(ground: Ground, talking: Talk, truth: Truth, upkeep: Upkeep, service: Service) -> Parts:
+def _jobs(ground: Ground, ledger: Ledger | None) -> Jobs:
+    workplace = Workplace(ground.store.workspace, ground.config.workspace_bytes)
+    return Jobs(ledger or Ledger.opened(None), workplace, ground.knowledge.events)
+
+
+def _parts(ground: Ground, talking: Talk, truth: Truth, upkeep: Upkeep, service: Service, jobs: Jobs) -> Parts:
     host, gossip, rpc, bitswap = ground.network
     return Parts(
         settings=ground.effective,
@@ -128,6 +140,7 @@ def _parts(ground: Ground, talking: Talk, truth: Truth, upkeep: Upkeep, service:
         backends=truth.backends,
         reading=service.reading,
         intake=service.intake,
+        jobs=jobs,
         similarity=service.similarity,
         gateway=_gateway(ground.config),
         orders=ground.orders,

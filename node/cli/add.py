@@ -18,6 +18,7 @@ from node.cli.output import complain, emit, plural, printable, say, short_cid
 from node.cli.progress import progress
 from node.cli.session import Session
 from node.cli.verb import DURATION, FACTOR, Verb, json_option, pass_session, replicas
+from node.cli.waiting import ended
 from node.control.client import Control, with_query
 from node.errors import DONE, FAILED, DaemonNotRunning, Usage, UserError, combined_exit_code
 from node.quantities import escape_path, size_text
@@ -27,6 +28,8 @@ IN_FLIGHT = 8
 TAKE_IN_TIMEOUT_S = 900.0
 """Beside the wait for other keepers: the largest image on the slowest disk; a guess."""
 READ_BYTES = 256 * 1024
+TRIES = 3
+"""Of a URL somebody waits for: seconds, not the quarter of an hour that a job may take by itself. Guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Outcome:
 
 
 @click.command(cls=Verb)
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH|URL...")
 @click.option("--flow", metavar="F", default="default", show_default=True, help="The flow that wants them.")
 @click.option("--name", metavar="N", help="What to call it, where there is one input. Default: the file's name.")
 @click.option("--replicas", "factor", type=FACTOR, metavar="MIN:MAX", help="How many copies. Default: the flow's.")
@@ -52,6 +55,7 @@ class Outcome:
 )
 @click.option("--expires", type=DURATION, metavar="T", help="When the pin ends by itself, such as 30d.")
 @click.option("--recursive", "-r", is_flag=True, help="Add what is in directories, hidden files excepted.")
+@click.option("--no-wait", is_flag=True, help="Leave it to the daemon, and print the number of each job.")
 @click.option("--original-only", is_flag=True, help="Make no smaller variants.")
 @click.option("--cid-only", is_flag=True, help="Only print the original's CID; needs no daemon, adds nothing.")
 @json_option
@@ -66,11 +70,12 @@ def command(
     timeout: float,
     expires: float | None,
     recursive: bool,
+    no_wait: bool,
     original_only: bool,
     cid_only: bool,
     as_json: bool,
 ) -> int:
-    """Add images: files, directories with --recursive, or - for standard input.
+    """Add images: files, directories with --recursive, URLs, or - for standard input.
 
     Exits 0 when every input was added. When one is not, the others still are, and the exit code is that of the
     failures: 5 refused by policy, 6 timed out, 1 for anything else or for failures of several kinds.
@@ -86,7 +91,7 @@ def command(
         "expires_s": expires,
         "original_only": original_only,
     }
-    make_work = (lambda: cid_of_input) if cid_only else (lambda: _adder(session, options, name))
+    make_work = (lambda: cid_of_input) if cid_only else (lambda: _adder(session, options, name, no_wait=no_wait))
     known = None if recursive else len(paths)
     codes: list[int] = []
     with progress("adding", known, quiet=sys.stdout.isatty()) as advance:
@@ -96,9 +101,8 @@ def command(
             tell(outcome, as_json=as_json, cid_only=cid_only, alone=known == 1)
     done = codes.count(DONE)
     if len(codes) > 1 and not as_json and not cid_only:
-        click.echo(
-            f"{plural(done, 'image')} added" + (f", {len(codes) - done} not" if done < len(codes) else ""), err=True
-        )
+        told = f"{plural(done, 'job')} queued" if no_wait else f"{plural(done, 'image')} added"
+        click.echo(told + (f", {len(codes) - done} not" if done < len(codes) else ""), err=True)
     if not codes:
         complain("nothing to add: no files there")
         return FAILED
@@ -116,7 +120,7 @@ def _outcomes(found: Iterator[Input], make_work: Callable[[], Callable[[Input], 
         yield outcome
 
 
-def _adder(session: Session, options: dict[str, Any], name: str | None) -> Callable[[Input], Outcome]:
+def _adder(session: Session, options: dict[str, Any], name: str | None, *, no_wait: bool) -> Callable[[Input], Outcome]:
     """What one thread does with an input, over its own connection."""
     control = Control(session.data_dir)
     timeout_s = options["timeout_s"] + TAKE_IN_TIMEOUT_S
@@ -124,14 +128,20 @@ def _adder(session: Session, options: dict[str, Any], name: str | None) -> Calla
     def add(given: Input) -> Outcome:
         shown = escape_path(os.fsencode(given.path))
         wanted = {**options, "name": escape_path(os.fsencode(given.name)) if name is None else name}
-        problem = given.error or (None if given.path == STDIN else unreadable(given.path))
+        problem = given.error or (None if given.path == STDIN or given.is_url else unreadable(given.path))
         if problem:
             return failed(shown, FAILED, problem)
         try:
+            if given.is_url:
+                return _added_url(control, given.path, {**options, "name": name}, no_wait=no_wait)
             if given.path == STDIN:
+                if no_wait:
+                    return failed(shown, Usage.exit_code, "--no-wait: standard input does not wait")
                 row = _upload(control, wanted, timeout_s)
             else:
                 path = escape_path(os.fsencode(os.path.abspath(given.path)))
+                if no_wait:
+                    return _queued(shown, control.call("POST", "/v1/jobs/file", {"path": path, "options": wanted}))
                 row = control.call("POST", "/v1/add", {"path": path, "options": wanted}, timeout_s=timeout_s)
         except DaemonNotRunning:
             raise
@@ -143,6 +153,24 @@ def _adder(session: Session, options: dict[str, Any], name: str | None) -> Calla
         return Outcome({**row, "path": shown}, DONE)
 
     return add
+
+
+def _added_url(control: Control, url: str, options: dict[str, Any], *, no_wait: bool) -> Outcome:
+    """What became of a URL, or the job that it is left to."""
+    asked = {"url": url, "options": options, **({} if no_wait else {"tries": TRIES})}
+    job = control.call("POST", "/v1/jobs/extern", asked)
+    if no_wait:
+        return _queued(url, job)
+    job = ended(control, job)
+    if job["state"] != "done":
+        return failed(url, job["error_code"] or FAILED, job["error"] or f"job {job['id']} is {job['state']}")
+    row = {name: value for name, value in job["result"].items() if name != "exit_code"} | {"job": job["id"]}
+    complaint = f"{url}: {row['error']}" if row["error"] else None
+    return Outcome(row, job["result"]["exit_code"], complaint)
+
+
+def _queued(path: str, job: dict[str, Any]) -> Outcome:
+    return Outcome({**failed(path, DONE, "").row, "error": None, "job": job["id"]}, DONE)
 
 
 def _upload(control: Control, options: dict[str, Any], timeout_s: float) -> dict[str, Any]:
@@ -169,6 +197,8 @@ def cid_of_input(given: Input) -> Outcome:
     from store.unixfs import import_file
 
     shown = escape_path(os.fsencode(given.path))
+    if given.is_url:
+        return failed(shown, Usage.exit_code, "--cid-only: reads files, fetches nothing")
     problem = given.error or (None if given.path == STDIN else unreadable(given.path))
     if problem:
         return failed(shown, FAILED, problem)
@@ -196,5 +226,7 @@ def tell(outcome: Outcome, *, as_json: bool, cid_only: bool, alone: bool) -> Non
         about += ", without its metadata" if row.get("stripped") else ""
         root = short_cid(row["root"]) if sys.stdout.isatty() else row["root"]
         say(f"{word}  {root}  {printable(row['path'])}  ({about})")
+    elif row.get("job"):
+        say(f"queued  job {row['job']}  {printable(row['path'])}")
     if outcome.complaint:
         complain(outcome.complaint, outcome.hint)

@@ -39,6 +39,7 @@ COMMANDS = {
     "maintenance": "be away for a while without being replaced",
     "export": "write images to a CAR file",
     "import": "take in a CAR file and pin its roots",
+    "jobs": "what the daemon was given to do, and how far it is",
     "events": "events as they happen",
     "config": "the daemon's settings",
 }

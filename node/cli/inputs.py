@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 STDIN = "-"
+URLS = ("http://", "https://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,19 @@ class Input:
     name: str
     error: str | None = None
 
+    @property
+    def is_url(self) -> bool:
+        """Whether it is to be fetched from elsewhere."""
+        return self.path.lower().startswith(URLS)
+
 
 def inputs(paths: Sequence[str], *, recursive: bool) -> Iterator[Input]:
     """The files that `paths` stand for; never raises for a single one."""
     for path in paths:
         if path == STDIN:
             yield Input(path=path, name="stdin")
+        elif path.lower().startswith(URLS):
+            yield Input(path=path, name=path)
         elif os.path.isdir(path):
             if recursive:
                 yield from _below(path, os.path.basename(os.path.abspath(path)))

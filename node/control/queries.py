@@ -3,14 +3,15 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
+from node.add_options import AddOptions, Count, Seconds
 from node.errors import Usage
 from node.quantities import parse_factor
 from node.rows import Replicas
-from node.service import AddOptions, Count, PageSize, Remove, Seconds
+from node.service import PageSize, Remove
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,13 @@ class Events:
     """Events after this `seq` only."""
 
     after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobWait:
+    """How long an answer may wait for a job's end."""
+
+    wait_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from node import rows
 from node.control import queries
 from node.control.endpoint import Asked, Endpoint, Form
 from node.control.governing_routes import GOVERNING
+from node.control.job_routes import JOB_ENDPOINTS
 from node.control.operator_routes import OPERATOR_ENDPOINTS
 from node.service import (
     AddFile,
@@ -305,6 +306,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=rows.SettingRow,
         form=Form.LISTING,
     ),
+    *JOB_ENDPOINTS,
     *OPERATOR_ENDPOINTS,
     *GOVERNING,
 )

@@ -11,12 +11,13 @@ import trio
 from starlette.types import Receive, Scope, Send
 
 from node.control.streamed import until_disconnect
+from node.job_rows import JobEvent
 from node.rows import EventRow
 
 KEEP_ALIVE_S = 15.0
 
 
-def written(event: EventRow) -> bytes:
+def written(event: EventRow | JobEvent) -> bytes:
     """An event as it crosses the wire; `id` lets a client say where it was."""
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.kind.encode(), msgspec.json.encode(event))
 
@@ -24,7 +25,7 @@ def written(event: EventRow) -> bytes:
 class EventStream:
     """An ASGI response that writes `events` until they end, the client leaves, or `stop` is set."""
 
-    def __init__(self, events: AsyncIterator[EventRow], stop: trio.Event) -> None:
+    def __init__(self, events: AsyncIterator[EventRow] | AsyncIterator[JobEvent], stop: trio.Event) -> None:
         self._events = events
         self._stop = stop
         self._turn = trio.Lock()

@@ -10,7 +10,7 @@ What is refused was never stored. A job that is cut short leaves nothing: its bl
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,7 +28,7 @@ from protocol.pin import Pin, pin_id
 from protocol.records import Replicas, Signed
 from store.errors import ImageRejected, StoreError
 from store.images.directory import image_directory
-from store.images.facts import ImageFacts
+from store.images.facts import BuiltImage, ImageFacts
 from store.store import Holding, Owner, RecordEntry, Store
 from store.unixfs import Block
 
@@ -38,6 +38,8 @@ PUT_BYTES = 8 << 20
 """Stored in one go, and so the size of a small original: most photographs are below."""
 
 OnHolding = Callable[[Holding, bool], None]
+Keep = Callable[[Callable[[], Awaitable[BuiltImage]], str], Awaitable[BuiltImage]]
+"""Given how to build, and the original's BLAKE3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Request:
         name: the pin's.
         limits: of the flow.
         parent, operations: the root that it was edited from, and how.
+        origin: URL or page it came from.
+        keep: stands between this and the decoder: it may have what an earlier run of a job has built.
     """
 
     path: Path
@@ -61,6 +65,8 @@ class Request:
     limits: FlowLimits = field(default_factory=FlowLimits)
     parent: bytes | None = None
     operations: tuple[str, ...] = ()
+    origin: str | None = None
+    keep: Keep | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +167,8 @@ class Intake:
             request.limits.check_pin(known)
             again = await self._records.write_one(_pin(request, replace(known, id=b"", added_at_ms=None)))
             return Taken(root=known.root, original=original.cid, new=False, size_bytes=known.size_bytes or 0, pin=again)
-        built = await self._decoder.build(request.path, variants=not request.original_only)
+        build = partial(self._decoder.build, request.path, variants=not request.original_only)
+        built = await (build() if request.keep is None else request.keep(build, original.blake3))
         if built.facts.blake3 != original.blake3:
             raise _changed()
         made = image_directory(original.cid, original.tsize_bytes, built)  # hashes the variants: half a millisecond
@@ -268,7 +275,7 @@ def _pin(request: Request, draft: Pin) -> Pin:
     """The pin that is to be written, out of what is known of the image."""
     return replace(
         draft,
-        id=pin_id(request.flow, draft.root, request.name, None),
+        id=pin_id(request.flow, draft.root, request.name, request.origin),
         flow=request.flow,
         name=request.name,
         backend=request.backend,
@@ -276,6 +283,7 @@ def _pin(request: Request, draft: Pin) -> Pin:
         expires_ms=request.expires_ms,
         parent=request.parent,
         operations=request.operations,
+        origin=request.origin,
         added_at_ms=wall_ms(),
         trashed_ms=None,
         deleted=False,

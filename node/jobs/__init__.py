@@ -16,7 +16,7 @@ How a source (or any other long work) becomes a job:
 2. `run` returns the job's result (JSON values; `root` in it is the image that was made). It raises `node.errors.UserError`
    where trying again is of no use, `errors.Trouble` where it may be; a retryable `StoreError` is trouble, too.
    It is cancelled at a pause, a cancel and a stop of the daemon: clean up as for any cancellation, keep the folder.
-3. Register it where the daemon is put together: `parts.jobs.register(handler)` in `node.operations.sources`.
+3. Register it where the daemon is put together: a line in `node.operations.registering`.
 4. Submit with `await jobs.submit(kind, request, name=...)`, where `key` names what is not to be queued twice: as long as
    a job with that key is known, that one is returned. `await jobs.ended(id)` waits for it.
 

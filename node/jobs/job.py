@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+MAX_TRIES = 10
+"""Runs begun without a step finished; with the back-off of `rules` the last is about 17 min after the first. Guess."""
+
 
 class State(StrEnum):
     """Where a job stands."""
@@ -32,7 +35,7 @@ class Job:
         key: what is not to be queued twice; None: any number may be.
         priority: higher is sooner.
         steps: finished step → what it left, in order.
-        attempts: runs begun since the last finished step.
+        attempts: runs begun since the last finished step; with `tries` of them it fails.
         due_ms: not to be run before (wall clock).
         result: of a job that is done.
         error: why it failed, or the last try did; `exit_code` belongs to it.
@@ -48,6 +51,7 @@ class Job:
     priority: int = 0
     steps: Mapping[str, Any] = field(default_factory=dict)
     attempts: int = 0
+    tries: int = MAX_TRIES
     due_ms: int = 0
     result: Mapping[str, Any] | None = None
     error: str | None = None

@@ -34,8 +34,8 @@ KEPT_HAPPENINGS = 10_000
 PRUNE_EVERY = 50
 """Changes: pruning is not worth a statement each."""
 _COLUMNS = (
-    "id, kind, name, state, request, key, priority, steps, attempts, due_ms, result, error, exit_code, created_ms,"
-    " changed_ms"
+    "id, kind, name, state, request, key, priority, steps, attempts, tries, due_ms, result, error, exit_code,"
+    " created_ms, changed_ms"
 )
 _LIVE = tuple(str(state) for state in State if state not in ENDED)
 
@@ -267,19 +267,19 @@ def prune(db: apsw.Connection, *, kept_jobs: int = KEPT_JOBS, kept_happenings: i
 def _row(job: Job) -> tuple[Any, ...]:
     return (
         job.id, job.kind, job.name, str(job.state), json.dumps(job.request), job.key, job.priority,
-        json.dumps(job.steps), job.attempts, job.due_ms, None if job.result is None else json.dumps(job.result),
+        json.dumps(job.steps), job.attempts, job.tries, job.due_ms, None if job.result is None else json.dumps(job.result),
         job.error, job.exit_code, job.created_ms, job.changed_ms,
     )  # fmt: skip
 
 
 def _job(row: tuple[Any, ...]) -> Job:
     (
-        job_id, kind, name, state, request, key, priority, steps, attempts, due_ms, result, error, exit_code,
+        job_id, kind, name, state, request, key, priority, steps, attempts, tries, due_ms, result, error, exit_code,
         created_ms, changed_ms,
     ) = row  # fmt: skip
     return Job(
         id=job_id, kind=kind, name=name, state=State(state), request=json.loads(request), key=key, priority=priority,
-        steps=json.loads(steps), attempts=attempts, due_ms=due_ms,
+        steps=json.loads(steps), attempts=attempts, tries=tries, due_ms=due_ms,
         result=None if result is None else json.loads(result), error=error, exit_code=exit_code,
         created_ms=created_ms, changed_ms=changed_ms,
     )  # fmt: skip

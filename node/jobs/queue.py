@@ -13,13 +13,13 @@ from typing import Any
 
 import trio
 
-from node.errors import FAILED, RefusedByPolicy, TimedOut, UserError
+from node.errors import RefusedByPolicy, TimedOut, UserError
 from node.events import Events, wall_ms
 from node.jobs import rules
 from node.jobs.choosing import choose
 from node.jobs.errors import Trouble
 from node.jobs.handler import Handler, Run
-from node.jobs.job import Change, Job, State
+from node.jobs.job import MAX_TRIES, Change, Job, State
 from node.jobs.ledger import Ledger, Rule, Told
 from node.jobs.workplace import Workplace
 from store.errors import StoreError
@@ -85,15 +85,22 @@ class Jobs:
     # what is asked of it
 
     async def submit(
-        self, kind: str, request: Mapping[str, Any], *, name: str, key: str | None = None, priority: int = 0
+        self,
+        kind: str,
+        request: Mapping[str, Any],
+        *,
+        name: str,
+        key: str | None = None,
+        priority: int = 0,
+        tries: int = MAX_TRIES,
     ) -> Job:
         """Queue a job; durable when this returns. With a `key` that is known, the job that has it.
 
         Raises:
             RefusedByPolicy: nobody does such jobs here, or too many wait.
         """
-        (job,) = await self.submit_all([Job(kind=kind, name=name, request=request, key=key, priority=priority)])
-        return job
+        job = Job(kind=kind, name=name, request=request, key=key, priority=priority, tries=tries)
+        return (await self.submit_all([job]))[0]
 
     async def submit_all(self, jobs: Sequence[Job]) -> list[Job]:
         """Queue several jobs, in one commit. Raises: as `submit`."""
@@ -237,12 +244,11 @@ class Jobs:
 
     def _wrong(self, run: Run, error: Exception) -> Rule:
         """The rule for a run that raised: whatever a stranger's bytes do to a handler, it is one job's end."""
-        known = reason_of(error)
-        if known is None:
+        wrong = wrong_of(error)
+        if wrong is None:
             log.error("job %d (%s) failed in a way it should not", run.job.id, run.job.kind, exc_info=error)
-            known = (f"internal error: {type(error).__name__}: {error}", FAILED, False)
-        reason, exit_code, retry = known
-        return lambda job: rules.went_wrong(job, reason, exit_code, self._now_ms(), retry=retry, luck=self._luck())
+            wrong = rules.Wrong(f"internal error: {type(error).__name__}: {error}")
+        return lambda job: rules.went_wrong(job, wrong, self._now_ms(), self._luck())
 
     async def _conclude(self, job_id: int, running: _Running, outcome: Rule | None) -> None:
         """Write down how a run ended: what came of it, else what was wished, else that the daemon stopped."""
@@ -316,15 +322,17 @@ class Jobs:
         self._wake.set()
 
 
-def reason_of(error: BaseException) -> tuple[str, int, bool] | None:
-    """Why a run failed, its exit code, and whether trying again may help; None where it is a bug."""
+def wrong_of(error: BaseException) -> rules.Wrong | None:
+    """How a run failed that raised this; None where it is a bug."""
     if isinstance(error, BaseExceptionGroup):
-        found = [reason_of(each) for each in error.exceptions]
+        found = [wrong_of(each) for each in error.exceptions]
         return None if None in found else found[0]
+    if isinstance(error, Trouble):
+        return rules.Wrong(error.message, error.exit_code, retry=True, retry_after_s=error.retry_after_s)
     if isinstance(error, UserError):
-        return error.message, error.exit_code, isinstance(error, Trouble | TimedOut)
+        return rules.Wrong(error.message, error.exit_code, retry=isinstance(error, TimedOut))
     if isinstance(error, StoreError):
-        return str(error), FAILED, error.retryable
+        return rules.Wrong(str(error), retry=error.retryable)
     if isinstance(error, OSError):
-        return f"the workspace: {(error.strerror or str(error)).lower()}", FAILED, True
+        return rules.Wrong(f"the workspace: {(error.strerror or str(error)).lower()}", retry=True)
     return None

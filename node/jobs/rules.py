@@ -9,19 +9,26 @@ A rule that does not fit the job's state raises; asked for what is so already, i
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from node.errors import DONE, FAILED, Failed
 from node.jobs.job import Change, Happening, Job, State
 
-MAX_ATTEMPTS = 10
-"""Runs begun without a step finished; with the back-off below the last is about 17 min after the first. Guess."""
 FIRST_RETRY_S = 2.0
 MAX_RETRY_S = 3600.0
 JITTER = 0.25
 """Of a wait, at most: jobs that failed together are not tried again together."""
 
 LONGEST_WAIT_MS = int(MAX_RETRY_S * (1 + JITTER) * 1000)
+
+
+class Wrong(NamedTuple):
+    """How a run failed. `retry`: trying again may help, but not before `retry_after_s`."""
+
+    reason: str
+    exit_code: int = FAILED
+    retry: bool = False
+    retry_after_s: float | None = None
 
 
 class NotRunning(Exception):
@@ -62,17 +69,18 @@ def finished(job: Job, result: Mapping[str, Any], now_ms: int) -> Change:
     return Change(after, (Happening("done"),))
 
 
-def went_wrong(job: Job, reason: str, exit_code: int, now_ms: int, *, retry: bool, luck: float) -> Change:
-    """The run failed; `retry`: trying again may help."""
+def went_wrong(job: Job, wrong: Wrong, now_ms: int, luck: float) -> Change:
+    """The run failed."""
     _expect(job, State.RUNNING)
-    wrong = replace(job, error=reason, exit_code=exit_code, changed_ms=now_ms)
-    if not retry:
-        return Change(replace(wrong, state=State.FAILED), (Happening("failed", reason),))
-    if job.attempts >= MAX_ATTEMPTS:
-        told = f"{reason}; tried {job.attempts} times"
-        return Change(replace(wrong, state=State.FAILED, error=told), (Happening("failed", told),))
-    wait_s = backoff_s(job.attempts, luck)
-    after = replace(wrong, state=State.QUEUED, due_ms=now_ms + int(wait_s * 1000))
+    reason = wrong.reason
+    after = replace(job, error=reason, exit_code=wrong.exit_code, changed_ms=now_ms)
+    if not wrong.retry:
+        return Change(replace(after, state=State.FAILED), (Happening("failed", reason),))
+    if job.attempts >= job.tries:
+        told = f"{reason}; tried {job.attempts} times" if job.attempts > 1 else reason
+        return Change(replace(after, state=State.FAILED, error=told), (Happening("failed", told),))
+    wait_s = min(max(backoff_s(job.attempts, luck), wrong.retry_after_s or 0.0), MAX_RETRY_S * (1 + JITTER))
+    after = replace(after, state=State.QUEUED, due_ms=now_ms + int(wait_s * 1000))
     return Change(after, (Happening("retrying", f"{reason}; next try in {wait_s:.0f} s"),))
 
 
@@ -85,7 +93,7 @@ def stopped(job: Job, now_ms: int) -> Change:
 def found_running(job: Job, now_ms: int) -> Change:
     """The daemon starts, and had ended in the middle of a run."""
     _expect(job, State.RUNNING)
-    if job.attempts < MAX_ATTEMPTS:
+    if job.attempts < job.tries:
         return Change(replace(job, state=State.QUEUED, due_ms=now_ms, changed_ms=now_ms), (Happening("queued"),))
     reason = f"the daemon ended {job.attempts} times in the middle of it"
     after = replace(job, state=State.FAILED, error=reason, exit_code=FAILED, changed_ms=now_ms)

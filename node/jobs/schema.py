@@ -18,6 +18,7 @@ CREATE TABLE jobs(
     priority INTEGER NOT NULL,
     steps TEXT NOT NULL,
     attempts INTEGER NOT NULL,
+    tries INTEGER NOT NULL,
     due_ms INTEGER NOT NULL,
     result TEXT,
     error TEXT,

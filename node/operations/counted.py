@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from node.jobs.job import State
 from node.parts import Parts
 from node.replication.planner import Release
 from node.rows import PeerRow
@@ -49,6 +50,12 @@ def of_parts(parts: Parts) -> Iterable[Metric]:
     yield _totals("gossip_received", "Gossip messages of other peers.", "topic", _topics(parts.gossip.received))
     yield _totals("rpc_asked", "Questions of this peer to others.", "protocol", parts.rpc.asked)
     yield _totals("leases", "Leases asked for, given and refused by this peer.", "what", parts.releasing.counts)
+
+
+def of_jobs(counts: Mapping[State, int]) -> Iterable[Metric]:
+    """Jobs as they are kept: of those that have ended only the latest."""
+    by_state = {str(state): count for state, count in counts.items()}
+    yield _by("jobs", "Jobs that are kept, by state.", "state", by_state)
 
 
 def _topics(counts: Mapping[str, int]) -> dict[str, int]:

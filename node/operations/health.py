@@ -7,6 +7,7 @@ import trio
 
 from node.config import Config
 from node.errors import UserError
+from node.jobs.job import State
 from node.keys import IDENTITY, read_key
 from node.operations import belonging, policy
 from node.operations.bin import Bin
@@ -54,7 +55,7 @@ class Health:
             images=self._images(settled=view.planning_blocked is None),
             peers=self._peers(),
             store=store,
-            work=self._work(),
+            work=await self._work(),
             swarm=parts.swarm_id,
             gateway=f"http://{gateway}" if gateway else None,
             alerts=tuple(self._alerts(store)),
@@ -102,12 +103,14 @@ class Health:
         disk = os.statvfs(self._parts.settings.config.data_dir)
         return self._parts.store.used_bytes(), disk.f_bavail * disk.f_frsize
 
-    def _work(self) -> WorkCounts:
-        work = self._parts.executor.work
+    async def _work(self) -> WorkCounts:
+        """Fetches, releases, jobs, and what is being added beside them."""
+        work, jobs = self._parts.executor.work, self._parts.jobs
+        counts = await jobs.counts()
         return WorkCounts(
-            queued=work.queued_count,
-            running=len(work.fetching) + len(work.releasing) + self._parts.intake.running,
-            failed=len(work.failed),
+            queued=work.queued_count + counts[State.QUEUED],
+            running=len(work.fetching) + len(work.releasing) + max(self._parts.intake.running, counts[State.RUNNING]),
+            failed=len(work.failed) + counts[State.FAILED],
         )
 
     def _alerts(self, store: StoreUse) -> Iterator[Alert]:

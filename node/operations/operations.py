@@ -2,7 +2,10 @@
 
 from collections.abc import AsyncIterator, Iterable
 
+from node.add_options import AddOptions
 from node.governing import AddSteward, CharterRow, Expel, Expelled, RemoveSteward, SetCharter
+from node.job_rows import JobEvent, JobRow
+from node.job_service import Act, AddUrl, FileJob, JobQuery
 from node.operations.adding import Adding
 from node.operations.alike import Alike
 from node.operations.archives import Archives
@@ -13,12 +16,14 @@ from node.operations.expelling import Expelling
 from node.operations.flows import Flows
 from node.operations.governing import Charters
 from node.operations.health import Health
+from node.operations.job_desk import JobDesk
 from node.operations.looking import Looking
 from node.operations.members import Members
 from node.operations.metrics import Metrics
 from node.operations.migrating import Migrating
 from node.operations.ordering import Ordering
 from node.operations.pinning import Pinning
+from node.operations.registering import register_sources
 from node.operations.removing import Removing
 from node.operations.repairing import Repairing
 from node.operations.truth import Truth
@@ -58,7 +63,6 @@ from node.rows import (
 )
 from node.service import (
     AddFile,
-    AddOptions,
     AddPin,
     Export,
     ImageQuery,
@@ -84,6 +88,8 @@ class Operations:
         self._parts = parts
         self._bin = Bin(parts.records.counting)
         self._adding = Adding(parts)
+        register_sources(parts, self._adding)
+        self._job_desk = JobDesk(parts.jobs, self._adding)
         self._looking = Looking(parts, self._bin)
         self._contents = Contents(parts, self._looking)
         self._alike = Alike(parts, self._looking)
@@ -216,6 +222,24 @@ class Operations:
     async def metrics(self) -> str:
         """The numbers of this peer, as Prometheus reads them."""
         return await self._metrics.text()
+
+    async def jobs(self, query: JobQuery) -> Page[JobRow]:
+        return await self._job_desk.jobs(query)
+
+    async def job(self, job_id: int, wait_s: float) -> JobRow:
+        return await self._job_desk.job(job_id, wait_s)
+
+    async def job_act(self, job_id: int, act: Act) -> JobRow:
+        return await self._job_desk.act(job_id, act)
+
+    def job_events(self, after: int | None) -> AsyncIterator[JobEvent]:
+        return self._job_desk.events(after)
+
+    async def extern(self, request: AddUrl) -> JobRow:
+        return await self._job_desk.extern(request)
+
+    async def file_job(self, request: FileJob) -> JobRow:
+        return await self._job_desk.file_job(request)
 
     async def maintenance(self) -> MaintenanceRow:
         return await self._ordering.maintenance()

@@ -97,7 +97,7 @@ class CrashingLedger(RuleBasedStateMachine):
             "started": lambda: rules.started(job, at),
             "stepped": lambda: rules.stepped(job, {f"step {len(job.steps)}": {"at": at}}, at),
             "finished": lambda: rules.finished(job, {"root": "r"}, at),
-            "trouble": lambda: rules.went_wrong(job, "trouble", 1, at, retry=True, luck=0.5),
+            "trouble": lambda: rules.went_wrong(job, rules.Wrong("trouble", retry=True), at, 0.5),
             "stopped": lambda: rules.stopped(job, at),
             "paused": lambda: rules.paused(job, at),
             "resumed": lambda: rules.resumed(job, at),

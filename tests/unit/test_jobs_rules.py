@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from node.errors import Failed
 from node.jobs import rules
 from node.jobs.choosing import Waiting, choose
-from node.jobs.job import Change, Job, State
+from node.jobs.job import MAX_TRIES, Change, Job, State
 
 JOB = Job(id=1, kind="extern", name="it")
 
@@ -25,8 +25,8 @@ STEPS: dict[str, Step] = {
     "started": rules.started,
     "stepped": lambda job, now_ms: rules.stepped(job, {"fetched": now_ms}, now_ms),
     "finished": lambda job, now_ms: rules.finished(job, {}, now_ms),
-    "trouble": lambda job, now_ms: rules.went_wrong(job, "trouble", 1, now_ms, retry=True, luck=0.5),
-    "wrong": lambda job, now_ms: rules.went_wrong(job, "wrong", 1, now_ms, retry=False, luck=0.5),
+    "trouble": lambda job, now_ms: rules.went_wrong(job, rules.Wrong("trouble", retry=True), now_ms, 0.5),
+    "wrong": lambda job, now_ms: rules.went_wrong(job, rules.Wrong("wrong"), now_ms, 0.5),
     "stopped": rules.stopped,
     "found": rules.found_running,
     "pause": rules.paused,
@@ -56,7 +56,7 @@ def test_a_job_moves_only_as_the_diagram_says_and_is_never_begun_too_often_witho
         moved = current.state is not change.job.state
         assert not moved or (current.state, change.job.state) in MOVES
         assert change.happenings or not moved or name == "stopped", "a move that nobody hears of"
-        assert 0 <= change.job.attempts <= rules.MAX_ATTEMPTS
+        assert 0 <= change.job.attempts <= MAX_TRIES
         assert set(change.job.steps) >= set(current.steps) or name == "retry", "a finished step is forgotten"
         assert change.job.due_ms <= now_ms + rules.MAX_RETRY_S * 1000 * (1 + rules.JITTER)
         current = change.job
@@ -68,17 +68,26 @@ def test_the_wait_doubles_up_to_an_hour_and_differs_by_luck_only_a_little(attemp
     assert abs(rules.backoff_s(attempts, luck) - even_s) <= even_s * rules.JITTER + 1e-9
 
 
+def test_a_server_may_ask_for_a_longer_wait_but_not_for_days() -> None:
+    patient = rules.went_wrong(job(State.RUNNING, attempts=1), rules.Wrong("429", retry=True, retry_after_s=60), 0, 0.5)
+    assert patient.job.due_ms == 60_000
+    for_ever = rules.went_wrong(
+        job(State.RUNNING, attempts=1), rules.Wrong("429", retry=True, retry_after_s=1e6), 0, 0.5
+    )
+    assert for_ever.job.due_ms == rules.LONGEST_WAIT_MS
+
+
 def test_a_job_that_ends_the_daemon_each_time_fails_at_last() -> None:
     current, runs = rules.submitted(JOB, 0).job, 0
     while current.state is State.QUEUED:
         current, runs = rules.found_running(rules.started(current, 0).job, 0).job, runs + 1
-    assert (current.state, runs) == (State.FAILED, rules.MAX_ATTEMPTS)
+    assert (current.state, runs) == (State.FAILED, MAX_TRIES)
     assert current.error == "the daemon ended 10 times in the middle of it"
 
 
 def test_a_job_that_gets_on_may_be_interrupted_any_number_of_times() -> None:
     current = rules.submitted(JOB, 0).job
-    for number in range(5 * rules.MAX_ATTEMPTS):
+    for number in range(5 * MAX_TRIES):
         current = rules.stepped(rules.started(current, 0).job, {f"page {number}": True}, 0).job
         current = rules.found_running(current, 0).job
     assert current.state is State.QUEUED

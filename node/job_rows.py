@@ -1,0 +1,64 @@
+"""The rows that jobs are told in; as `node.rows`, fields are only ever added."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """A job.
+
+    Attributes:
+        kind: such as `extern`.
+        state: queued, running, paused, done, failed or cancelled.
+        progress: 0 to 1.
+        error: why it failed, or why the last try did; None where nothing went wrong.
+        name: what it is about.
+        step: the last one finished.
+        done, total, unit: how far it says that it is; `total` None where nobody knows.
+        attempts: runs begun since the last finished step.
+        retry_at: when a job that waits after a failed try is tried again.
+        root: the image that it made.
+        result: of a job that is done; of one that takes an image in, as `add` answers.
+        error_code: the exit code that the command line has for `error`; 0 without one.
+    """
+
+    id: int
+    kind: str
+    state: str
+    progress: float
+    error: str | None
+    name: str
+    step: str | None
+    done: int
+    total: int | None
+    unit: str
+    priority: int
+    attempts: int
+    retry_at: str | None
+    root: str | None
+    result: dict[str, Any] | None
+    created_at: str
+    changed_at: str
+    error_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """Something that happened to a job. `seq` counts over all starts of the daemon.
+
+    Attributes:
+        kind: queued, started, a step's name (such as fetched, checked, variants, stored, pinned), retrying, paused,
+            resumed, cancelled, done or failed.
+        id, job, name: the job's id, its kind, and what it is about.
+        detail: the reason of `failed` and `retrying`.
+    """
+
+    seq: int
+    at: str
+    kind: str
+    id: int
+    job: str
+    name: str
+    root: str | None = None
+    detail: str = ""
