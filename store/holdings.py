@@ -6,6 +6,9 @@ import apsw
 
 from store.catalogue import rows_of
 
+EMBEDDED = "ipfs"
+"""The kind of the blocks in this store's own files."""
+
 
 @dataclass(frozen=True, slots=True)
 class HoldingState:
@@ -71,17 +74,14 @@ def add(db: apsw.Connection, root: bytes, kind: str, size_bytes: int, block_coun
     return Holding(root, kind, size_bytes, numbered.epoch, numbered.seq, changed=True)
 
 
-def remove(db: apsw.Connection, root: bytes, kind: str) -> tuple[Holding, bool] | None:
-    """Let a root go. Returns: the element, and whether its blocks may go, None if it was not held."""
-    held = db.execute(
-        "SELECT size_bytes, block_count FROM holdings WHERE root = ? AND kind = ?", (root, kind)
-    ).fetchone()
-    if held is None:
+def remove(db: apsw.Connection, root: bytes, kind: str) -> Holding | None:
+    """Let a root go. Returns: the element, None if it was not held."""
+    size_bytes = db.execute("SELECT size_bytes FROM holdings WHERE root = ? AND kind = ?", (root, kind)).get
+    if size_bytes is None:
         return None
     db.execute("DELETE FROM holdings WHERE root = ? AND kind = ?", (root, kind))
-    others = db.execute("SELECT count(*) FROM holdings WHERE root = ? AND block_count > 0", (root,)).get
     numbered = _next(db)
-    return Holding(root, kind, held[0], numbered.epoch, numbered.seq, changed=True), not others
+    return Holding(root, kind, size_bytes, numbered.epoch, numbered.seq, changed=True)
 
 
 def new_epoch(db: apsw.Connection, at_least: int) -> HoldingState:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from store import holdings, ownership
+from store import holdings, kept, ownership
 from store.commits import Batch
-from store.holdings import Holding
+from store.holdings import EMBEDDED, Holding
 from store.ownership import Owner
 
 
@@ -13,9 +13,11 @@ def release(batch: Batch, root: bytes, kind: str, now_ms: int) -> Holding | None
     removed = holdings.remove(batch.db, root, kind)
     if removed is None:
         return None
-    if removed[1]:
+    if kind == EMBEDDED:
         ownership.drop(batch.db, Owner("root", root), now_ms)
-    return removed[0]
+    else:
+        kept.change(batch.db, root, kind, kept.GOING, now_ms)
+    return removed
 
 
 def retract(batch: Batch, roots: Iterable[bytes], kind: str, now_ms: int) -> list[Holding]:
@@ -24,7 +26,15 @@ def retract(batch: Batch, roots: Iterable[bytes], kind: str, now_ms: int) -> lis
     for root in roots:
         removed = holdings.remove(batch.db, root, kind)
         if removed is not None:
-            gone.append(removed[0])
-            if removed[1]:
+            gone.append(removed)
+            if kind == EMBEDDED:
                 ownership.become_fetch(batch.db, root, now_ms)
+            else:
+                kept.change(batch.db, root, kind, kept.RETRACTED, now_ms)
     return gone
+
+
+def end_recovery(batch: Batch, now_ms: int) -> None:
+    """The roots wanted are held again: what nobody came to want may go from an hour from now."""
+    ownership.end_recovery(batch.db, now_ms)
+    kept.wait_again(batch.db, now_ms)

@@ -6,7 +6,7 @@
 3. The intents that a crash left are carried out.
 4. This session's folder is made; what the last one staged and never acknowledged is removed.
 5. Records and segments are brought together.
-6. Jobs that a crash ended lose their blocks.
+6. Jobs that a crash ended lose their blocks; what was half put into a backend is let go.
 """
 
 import secrets
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import apsw
 
-from store import catalogue
+from store import catalogue, kept
 from store.blocks import FOLDER as BLOCKS
 from store.blocks import key_in
 from store.catalogue import rows_of
@@ -70,6 +70,7 @@ def _open_once(files: Files, home: str, store_id: str, now_ms: int) -> Opened:
         tail = replay_segments(db, files, home)
         with db:
             drop_kind(db, "job", now_ms)
+            kept.end_puts(db, now_ms)
         next_pack = db.execute("SELECT ifnull(max(id), 0) + 1 FROM packs").get
     except BaseException:
         db.close()

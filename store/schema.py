@@ -101,7 +101,43 @@ CREATE TRIGGER block_moves AFTER UPDATE OF place ON blocks BEGIN
 END;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_BACKENDS = """
+CREATE TABLE kept_roots(
+    id INTEGER PRIMARY KEY,
+    root BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    UNIQUE(kind, root)
+);
+CREATE INDEX kept_changing ON kept_roots(state, since_ms) WHERE state <> 'held';
+CREATE TABLE kept_blocks(
+    id INTEGER PRIMARY KEY,
+    kept INTEGER NOT NULL,
+    cid BLOB NOT NULL,
+    name TEXT NOT NULL,
+    offset_bytes INTEGER NOT NULL,
+    length_bytes INTEGER NOT NULL,
+    bad INTEGER NOT NULL DEFAULT 0,
+    UNIQUE(cid, kept)
+);
+CREATE INDEX kept_under ON kept_blocks(kept);
+CREATE INDEX kept_bad ON kept_blocks(kept) WHERE bad;
+CREATE TABLE kept_used(kind TEXT PRIMARY KEY, used_bytes INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO state VALUES ('scrubbed_kept', 0);
+
+CREATE TRIGGER kept_comes AFTER INSERT ON kept_blocks BEGIN
+    INSERT INTO kept_used SELECT kind, NEW.length_bytes FROM kept_roots WHERE id = NEW.kept
+        ON CONFLICT(kind) DO UPDATE SET used_bytes = used_bytes + excluded.used_bytes;
+END;
+CREATE TRIGGER kept_goes AFTER DELETE ON kept_blocks BEGIN
+    UPDATE kept_used SET used_bytes = used_bytes - OLD.length_bytes
+        WHERE kind = (SELECT kind FROM kept_roots WHERE id = OLD.kept);
+END;
+"""
+"""Roots on backends other than the embedded store: see `store.kept`."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _BACKENDS)
 
 
 def migrate(db: apsw.Connection) -> None:

@@ -4,25 +4,28 @@ Every method blocks and may be called from any thread. Nothing here decides what
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from store import catalogue, check, facts, holdings, letting_go, ownership, scrub
+from store.backends.contract import Backend
 from store.blocks import find, key_of, read_block
 from store.catalogue import Readers, sql_errors
 from store.check import CheckResult
 from store.cid import inline_block, verify_block
+from store.clock import wall_clock_ms
+from store.collecting import Collected, collect
 from store.commits import Batch, Writer
 from store.compaction import Compactor
 from store.condition import Condition
 from store.errors import BlockCorrupt, BlockNotFound
 from store.files import Files, Site, disk_errors
 from store.holdings import Held, Holding, HoldingState
+from store.image_commits import ImageCommits
 from store.intake import Intake
 from store.intents import Folders, Settler
+from store.kinds import Kinds
 from store.lock import StoreLock
 from store.opening import is_listed, open_parts, set_aside
 from store.ownership import Owner
@@ -32,6 +35,7 @@ from store.records import load as load_records
 from store.records import put as put_records
 from store.records import signed_pages
 from store.scrub import ScrubResult
+from store.scrub_kept import scrub_both
 from store.workspace import emptied_workspace
 
 __all__ = [
@@ -50,22 +54,6 @@ LOCK_NAME = "daemon.lock"
 MAX_BACKLOG = 4096
 """Files committed and not yet moved to their places, above which a put waits. A guess."""
 SETTLE_TIMEOUT_S = 30.0
-UNLIST_AT_ONCE = 500
-"""Blocks that one transaction of `collect` takes, so that adds need not wait long for it. A guess."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """What `collect` let go."""
-
-    blocks: int
-    size_bytes: int
-    packs: int
-    segments: bool
-
-
-def wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Store:
@@ -75,11 +63,14 @@ class Store:
         store_id: random hex; stays with the blocks, also when the catalogue is lost.
         workspace: for temporary files; emptied at opening.
         condition: of the disk under the blocks.
+        kinds: the backends besides the embedded store, with what is to be done on them alone.
         rebuilt: the catalogue was lost, damaged or older than the files, and was made anew from them: nothing is
             collected until `finish_recovery`.
     """
 
-    def __init__(self, path: Path, files: Files, clock_ms: Callable[[], int], lock: StoreLock) -> None:
+    def __init__(
+        self, path: Path, files: Files, clock_ms: Callable[[], int], lock: StoreLock, backends: Mapping[str, Backend]
+    ) -> None:
         self._files = files
         self._home = str(path)
         self._clock_ms = clock_ms
@@ -105,14 +96,26 @@ class Store:
             on_damage=self._set_catalogue_aside,
         )
         self.condition = Condition(files, self._home, self._readers, self._writer, self.store_id)
+        self.kinds = Kinds(backends, self._readers, self._writer, clock_ms, lambda: self.rebuilt)
+        self._images = ImageCommits(self, self._writer, self.kinds, clock_ms)
         self._compactor = Compactor(files, self._home, self._readers, self._writer, opened.staging)
         self._collecting = threading.Lock()
         self._closed = False
         self.rebuilt = bool(self._state("rebuilt"))
 
     @classmethod
-    def open(cls, path: Path, *, files: Files | None = None, clock_ms: Callable[[], int] = wall_clock_ms) -> "Store":
+    def open(
+        cls,
+        path: Path,
+        *,
+        files: Files | None = None,
+        clock_ms: Callable[[], int] = wall_clock_ms,
+        backends: Mapping[str, Backend] | None = None,
+    ) -> "Store":
         """Open, or make, the store in `path`: lock, migrate, finish or undo what a crash left.
+
+        Args:
+            backends: besides the embedded store, by kind. None is asked anything yet.
 
         Raises:
             StoreInUse: another daemon has it open.
@@ -126,7 +129,7 @@ class Store:
                 files.fsync_folder(str(path.parent), Site.DATA_DIRECTORY)
         lock = StoreLock(path / LOCK_NAME)
         try:
-            return cls(path, files, clock_ms, lock)
+            return cls(path, files, clock_ms, lock, backends or {})
         except BaseException:
             lock.release()
             raise
@@ -136,6 +139,7 @@ class Store:
         if self._closed:
             return
         self._closed = True
+        self.kinds.close()
         self._settler.stop(SETTLE_TIMEOUT_S)
         self._writer.stop()
         self._tail.close()
@@ -151,7 +155,7 @@ class Store:
         Raises:
             BlockNotFound: not here.
             BlockCorrupt: the disk has other bytes; they are put in quarantine, the block is missing from now on.
-            DiskFailed: the disk cannot read it.
+            DiskFailed: the disk, or the backend, cannot read it.
             BadCid: no CID that we can check.
         """
         inline = inline_block(cid)
@@ -162,22 +166,29 @@ class Store:
             block = read_block(self._files, self._home, self._readers, key)
             verify_block(cid, block)
         except (BlockNotFound, BlockCorrupt):
-            if self.has(cid):
+            if self.is_here(key):
                 self.condition.quarantine(key)
-            raise
+            if self.kinds.size(key) is None:
+                raise
+            return self.kinds.get(key)
         return block
 
     def has(self, cid: bytes) -> bool:
         """Whether a block is listed and not known to be bad; an identity CID holds its own."""
         return self.size(cid) is not None
 
+    def is_here(self, key: bytes) -> bool:
+        """Whether the embedded store has a block."""
+        return self._size_here(key) is not None
+
     def size(self, cid: bytes) -> int | None:
         """Return a block's size in bytes, None if it is not here. Raises: BadCid."""
         inline = inline_block(cid)
         if inline is not None:
             return len(inline)
-        place = find(self._readers, key_of(cid))
-        return None if place is None or place.place is None else place.size_bytes
+        key = key_of(cid)
+        here = self._size_here(key)
+        return self.kinds.size(key) if here is None else here
 
     def put(self, blocks: Iterable[tuple[bytes, bytes]], *, owner: Owner, verified: bool = False) -> int:
         """Store blocks for an owner, all or none; those that are here already it comes to own as well.
@@ -249,18 +260,7 @@ class Store:
         Raises:
             BlockNotFound: one of the blocks is missing; nothing happened.
         """
-        keys = [key_of(cid) for cid in blocks if inline_block(cid) is None]
-        now_ms = self._clock_ms()
-
-        def commit(batch: Batch) -> Holding:
-            row = ownership.begin(batch.db, Owner("root", root), now_ms)
-            count = ownership.hand_on(batch.db, keys, row, frm)
-            if frm is not None:
-                ownership.drop(batch.db, frm, now_ms)
-            put_records(batch, records)
-            return holdings.add(batch.db, root, kind, size_bytes, count, now_ms)
-
-        return self._writer.run(commit)
+        return self._images.commit(root, kind, blocks, size_bytes, frm, records)
 
     def release(self, root: bytes, kind: str) -> Holding | None:
         """Hold a root no longer; its blocks stay until collected. Returns: None if it was not held."""
@@ -298,13 +298,7 @@ class Store:
         with self._collecting:
             if self.rebuilt:
                 return Collected(0, 0, 0, segments=False)
-            blocks = size_bytes = 0
-            before_ms = now_ms - ownership.UNOWNED_MS
-            count = UNLIST_AT_ONCE
-            while count == UNLIST_AT_ONCE:
-                count, bytes_now = self._writer.run(lambda batch: ownership.unlist(batch, before_ms, UNLIST_AT_ONCE))
-                blocks, size_bytes = blocks + count, size_bytes + bytes_now
-            return Collected(blocks, size_bytes, self._compactor.packs(), self._compactor.segments())
+            return collect(self._writer, self._compactor, now_ms)
 
     def used_bytes(self) -> int:
         """Return the bytes of all listed blocks, those of partial fetches and those waiting for collection included."""
@@ -354,7 +348,7 @@ class Store:
 
     def finish_recovery(self) -> None:
         """After a rebuild: the roots wanted are held again, so what is unowned may go from an hour from now."""
-        self._writer.run(lambda batch: ownership.end_recovery(batch.db, self._clock_ms()))
+        self._writer.run(lambda batch: letting_go.end_recovery(batch, self._clock_ms()))
         self.rebuilt = False
 
     def settle(self) -> bool:
@@ -378,8 +372,12 @@ class Store:
             max_bytes: stop after about so many; None: the whole store, from its beginning.
             anew: begin at the beginning in any case.
         """
-        away = self.condition.quarantine
-        return scrub.scrub(self._files, self._home, self._readers, self._writer, away, max_bytes, anew)
+        args = (self._files, self._home, self._readers, self._writer, self.condition.quarantine, max_bytes, anew)
+        return scrub_both(lambda: scrub.scrub(*args), self.kinds, self._readers, self._writer, max_bytes, anew)
+
+    def _size_here(self, key: bytes) -> int | None:
+        place = find(self._readers, key)
+        return None if place is None or place.place is None else place.size_bytes
 
     def _state(self, name: str) -> int:
         return int(self._readers.row("SELECT value FROM state WHERE name = ?", (name,))[0])

@@ -235,21 +235,6 @@ def test_holdings_are_numbered_and_the_numbers_outlive_a_start(store: Store, hom
     assert store.holdings()[0].seq == 0
 
 
-def test_a_root_held_on_two_kinds_keeps_its_blocks_while_the_one_that_has_them_is(store: Store, clock: Clock) -> None:
-    one = block("one")
-    store.put([one], owner=JOB)
-    store.hold(one[0], kind="ipfs", blocks=[one[0]], size_bytes=10, frm=JOB)
-    store.hold(one[0], kind="s3", blocks=[], size_bytes=10, frm=None)
-    store.drop(JOB)
-    store.release(one[0], "s3")
-    clock.now_ms += 2 * HOUR_MS
-    assert store.collect(clock.now_ms).blocks == 0
-    store.hold(one[0], kind="s3", blocks=[], size_bytes=10, frm=None)
-    store.release(one[0], "ipfs")
-    clock.now_ms += 2 * HOUR_MS
-    assert store.collect(clock.now_ms).blocks == 1
-
-
 def test_image_and_record_are_committed_together_or_not_at_all(store: Store) -> None:
     one, absent = block("one"), block("absent")
     store.put([one], owner=JOB)

@@ -1,0 +1,267 @@
+"""Roots on backends other than the embedded store: put, read back, listed; read by block; scrubbed; let go.
+
+1. A row names the root before the first byte is put.
+2. Its objects are put, the root's own block last, and each is read back from the backend and hashed, block by block.
+3. One commit lists the blocks, the step of the holdings and whatever goes with it.
+
+What fails on the way stays named, and goes an hour later unless somebody takes it up. Nothing is erased here of its own
+accord: another peer may keep the same root in the same bucket, and only `node` can ask it.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import partial
+
+from store import holdings, kept
+from store.backends.contract import Backend
+from store.catalogue import Readers
+from store.cid import cid_text
+from store.commits import Batch, Writer
+from store.errors import (
+    BackendFailed,
+    BackendRefused,
+    BackendUnavailable,
+    BlockCorrupt,
+    BlockNotFound,
+    NotInBackend,
+    StoreError,
+)
+from store.holdings import Holding
+from store.kept import Kept
+from store.layout import Object, SizeOf, plan_objects
+from store.reading import Stream, read_back, read_part
+from store.traversal import GetBlock
+
+OBJECTS_AT_ONCE = 8
+"""Of one root: the files of an image go up side by side. A guess."""
+UNWANTED_MS = 3600 * 1000
+"""How long what was let go stays. Source: DESIGN §7, "Letting blocks go"."""
+UNFINISHED_MS = 24 * 3600 * 1000
+"""How long the rest of a root waits for the fetch that completes it. Source: the same."""
+
+Listing = Callable[[Batch, int], Holding]
+"""What else belongs into the commit that lists a root's blocks; told how many there are."""
+
+
+class Kinds:
+    """The backends of one store, by kind. Thread-safe; false where there are none.
+
+    Args:
+        is_recovering: whether the catalogue was made anew: nothing is erased then.
+    """
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        readers: Readers,
+        writer: Writer,
+        clock_ms: Callable[[], int],
+        is_recovering: Callable[[], bool],
+    ) -> None:
+        self._backends = dict(backends)
+        self._readers = readers
+        self._writer = writer
+        self._clock_ms = clock_ms
+        self._is_recovering = is_recovering
+        self._busy: set[tuple[str, bytes]] = set()
+        self._turn = threading.Condition()
+        self._pool = ThreadPoolExecutor(OBJECTS_AT_ONCE, "store-backend")
+
+    def __bool__(self) -> bool:
+        return bool(self._backends)
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def backend(self, kind: str) -> Backend:
+        """Raises: BackendRefused: none is configured."""
+        try:
+            return self._backends[kind]
+        except KeyError:
+            raise BackendRefused(
+                f"backend {kind}", "not configured on this peer", f"configure backends.{kind}"
+            ) from None
+
+    # Blocks
+
+    def size(self, key: bytes) -> int | None:
+        """A block's size in bytes, None where no backend has it."""
+        return kept.size(self._readers, key) if self._backends else None
+
+    def get(self, key: bytes) -> bytes:
+        """Return a block from whichever backend has it, hashed.
+
+        Raises:
+            BlockNotFound: none has it, or none any more.
+            BlockCorrupt: what is there is something else; it is listed as lost from now on.
+            BackendFailed: one that should have it cannot be asked.
+        """
+        failed: StoreError | None = None
+        for block in kept.find(self._readers, key) if self._backends else ():
+            try:
+                return self._read(key, block)
+            except (BlockCorrupt, BlockNotFound, BackendFailed) as error:
+                if failed is None or isinstance(error, BackendFailed):
+                    failed = error
+        raise failed or BlockNotFound(key)
+
+    def _read(self, key: bytes, block: Kept) -> bytes:
+        backend = self.backend(block.kind)
+        try:
+            try:
+                return read_part(backend, block, key)
+            except BlockCorrupt:
+                return read_part(backend, block, key)  # once more: an answer can be garbled on its way
+        except BlockCorrupt:
+            self._writer.run(lambda batch: kept.mark_bad(batch.db, block))
+            raise
+        except NotInBackend as error:
+            self._writer.run(lambda batch: kept.mark_bad(batch.db, block))
+            raise BlockNotFound(key) from error
+
+    # Roots
+
+    def keep(self, root: bytes, kind: str, get_block: GetBlock, size_of: SizeOf, commit: Listing) -> Holding:
+        """Put a root, read it back, and list it in one commit.
+
+        Raises:
+            BackendFailed, StoreFull, BlockCorrupt: it is not kept.
+            And whatever reading the source raises.
+        """
+        backend = self.backend(kind)
+        with self._alone(kind, root):
+            if kept.is_whole(self._readers, root, kind):
+                return self._writer.run(lambda batch: commit(batch, kept.count(batch.db, root, kind)))
+            before = kept.state(self._readers, root, kind)
+            self._writer.run(lambda batch: kept.begin(batch.db, root, kind, self._clock_ms()))
+            try:
+                objects = plan_objects(root, get_block, size_of, whole_files=backend.whole_files)
+                put = partial(_put, backend, root, get_block, there=before is not None)
+                self._each(put, objects[:-1])
+                put(objects[-1])
+                return self._writer.run(lambda batch: self._list(batch, root, kind, objects, commit))
+            except BaseException:
+                after = before if before in (kept.HELD, kept.RETRACTED) else kept.GOING
+                self._writer.run(lambda batch: kept.change(batch.db, root, kind, after, self._clock_ms()))
+                raise
+
+    def adopt(self, root: bytes, kind: str) -> Holding:
+        """Hold a root that lies whole in a backend already, as after the catalogue was lost: all of it is read first.
+
+        Raises:
+            NotInBackend, BlockCorrupt: it is not whole there.
+            BackendFailed: the backend cannot be asked.
+        """
+        backend = self.backend(kind)
+        with self._alone(kind, root):
+            objects = plan_objects(
+                root,
+                lambda cid: backend.get(root, cid_text(cid)),
+                lambda cid, said: backend.stat(root, cid_text(cid)).size_bytes if said is None else said,
+                whole_files=backend.whole_files,
+            )
+            self._each(partial(read_back, backend, root), objects)
+            size_bytes = sum({part.cid: part.length_bytes for each in objects for part in each.parts}.values())
+
+            def listing(batch: Batch) -> Holding:
+                now_ms = self._clock_ms()
+                kept.begin(batch.db, root, kind, now_ms)
+                count = kept.list_blocks(batch.db, root, kind, objects, now_ms)
+                return holdings.add(batch.db, root, kind, size_bytes, count, now_ms)
+
+            return self._writer.run(listing)
+
+    def survey(self, kind: str) -> int:
+        """Name every root in a backend that the catalogue does not know, so that it may depart. Returns: how many."""
+        known = {root for root, of in kept.all_roots(self._readers) if of == kind}
+        unknown = [root for root in self.backend(kind).roots() if root not in known]
+        self._writer.run(lambda batch: kept.name_found(batch.db, unknown, kind, self._clock_ms()))
+        return len(unknown)
+
+    def departed(self, now_ms: int) -> list[tuple[bytes, str]]:
+        """The (root, kind) that may be erased, as far as this peer is concerned; none while it is recovering.
+
+        Whoever shares the backend has to be asked before `erase`: it may keep the same root there.
+        """
+        if self._is_recovering():
+            return []
+        ages = [(kept.GOING, now_ms - UNWANTED_MS), (kept.RETRACTED, now_ms - UNFINISHED_MS), (kept.ERASING, now_ms)]
+        return [gone for gone in kept.in_states(self._readers, ages) if gone[1] in self._backends]
+
+    def erase(self, root: bytes, kind: str) -> bool:
+        """Unlist a departed root and delete it from its backend. Returns: False if it is wanted again.
+
+        Raises:
+            BackendFailed: some of it may be left, and is named; call again.
+        """
+        backend = self.backend(kind)
+        with self._alone(kind, root):
+            if self._is_recovering():
+                return False
+            if not self._writer.run(lambda batch: kept.unlist(batch.db, root, kind, self._clock_ms())):
+                return False
+            names = [entry.name for entry in backend.list(root)]
+            backend.delete(root, cid_text(root))
+            for name in names:
+                backend.delete(root, name)
+            self._writer.run(lambda batch: kept.forget(batch.db, root, kind))
+        return True
+
+    def missing(self, kind: str) -> list[tuple[bytes, tuple[bytes, ...]]]:
+        """The blocks that should lie on `kind` and do not, each with the roots held there that need it."""
+        return kept.lost(self._readers, kind)
+
+    def used_bytes(self, kind: str) -> int:
+        """The bytes of all blocks listed on `kind`."""
+        return kept.used_bytes(self._readers, kind)
+
+    def _list(self, batch: Batch, root: bytes, kind: str, objects: list[Object], commit: Listing) -> Holding:
+        return commit(batch, kept.list_blocks(batch.db, root, kind, objects, self._clock_ms()))
+
+    def _each(self, function: Callable[[Object], None], objects: Sequence[Object]) -> None:
+        """Do it to all side by side. The first failure is raised once none is under way any more."""
+        futures = [self._pool.submit(function, each) for each in objects]
+        wait(futures)
+        for future in futures:
+            future.result()
+
+    @contextmanager
+    def _alone(self, kind: str, root: bytes) -> Iterator[None]:
+        """One change of a root's objects at a time."""
+        with self._turn:
+            self._turn.wait_for(lambda: (kind, root) not in self._busy)
+            self._busy.add((kind, root))
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._busy.discard((kind, root))
+                self._turn.notify_all()
+
+    # Truth
+
+    def check(self, block: Kept, key: bytes) -> bool:
+        """Hash one block anew. Returns: False if it is lost, and listed so. Raises: BackendFailed."""
+        try:
+            self._read(key, block)
+        except (BlockCorrupt, BlockNotFound):
+            return False
+        return True
+
+
+def _put(backend: Backend, root: bytes, get_block: GetBlock, each: Object, *, there: bool) -> None:
+    """Put an object and read it back; one that may be there already is only read, if that will do."""
+    if there:
+        try:
+            read_back(backend, root, each)
+        except (NotInBackend, BlockCorrupt):
+            pass
+        else:
+            return
+    backend.put(root, each.name, Stream(each, get_block))
+    try:
+        read_back(backend, root, each)
+    except NotInBackend as error:
+        raise BackendUnavailable(backend.place, f"lost {each.name} at once") from error
