@@ -177,6 +177,8 @@ class HolderRow:
 class ImageDetail:
     """One root in full: the row of `ls` (its earliest pin's), every flow that wants it, files and holders.
 
+    `parent` is the root that it was edited from, by `operations`.
+
     `files` is empty while the root's directory is not held here. `reason` is the planner's `explain`.
     """
 
@@ -199,6 +201,8 @@ class ImageDetail:
     expires_at: str | None = None
     origin: str | None = None
     reason: str = ""
+    parent: str | None = None
+    operations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

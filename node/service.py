@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Protocol
 from msgspec import Meta
 
 from node.add_options import AddOptions, Count, Seconds
+from node.edit_service import EditService
 from node.governing import Governing
 from node.job_service import JobService
 from node.operator_service import OperatorService
@@ -167,7 +168,7 @@ class MakeInvite:
     expires_s: Seconds = 7 * 86_400.0
 
 
-class Service(OperatorService, Governing, JobService, Protocol):
+class Service(OperatorService, Governing, JobService, EditService, Protocol):
     """The daemon, as its operator's tools see it. All of it runs on the daemon's trio loop."""
 
     async def status(self) -> Status:

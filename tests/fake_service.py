@@ -21,6 +21,7 @@ from node.add_options import AddOptions
 from node.control.server import serve
 from node.errors import Ambiguous, Failed, NotFound, RefusedByPolicy, TimedOut
 from node.quantities import unescape_path
+from tests.fake_editing import FakeEditing
 from tests.fake_governing import FakeGoverning
 from tests.fake_jobs import FakeJobs
 from tests.fake_orders import FakeOrders
@@ -38,7 +39,7 @@ def root_of(content: bytes) -> str:
     return "bafybei" + base64.b32encode(hashlib.sha256(content).digest()).decode().lower().rstrip("=")
 
 
-class FakeService(FakeGoverning, FakeOrders, FakeJobs):
+class FakeService(FakeGoverning, FakeOrders, FakeJobs, FakeEditing):
     """Two peers, images kept as bytes in a dictionary."""
 
     def __init__(self, data_dir: Path) -> None:

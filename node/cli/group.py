@@ -27,6 +27,7 @@ COMMANDS = {
     "ls": "list images",
     "show": "one image in full",
     "similar": "images that look like one",
+    "edit": "crop, turn, mirror or resize an image into a new one",
     "rm": "move an image to the trash",
     "trash": "what is in the trash",
     "undelete": "take an image out of the trash",

@@ -47,6 +47,8 @@ def screen(image: dict[str, Any]) -> list[str]:
         ("taken", image["taken_at"]),
         ("expires", image["expires_at"]),
         ("origin", image["origin"]),
+        ("parent", image["parent"]),
+        ("edited", ", ".join(image["operations"])),
         ("copies", copies),
         ("why", image["reason"]),
     ]

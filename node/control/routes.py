@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 
 from node import rows
 from node.control import queries
+from node.control.edit_routes import EDIT_ENDPOINTS
 from node.control.endpoint import Asked, Endpoint, Form
 from node.control.governing_routes import GOVERNING
 from node.control.job_routes import JOB_ENDPOINTS
@@ -309,4 +310,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *JOB_ENDPOINTS,
     *OPERATOR_ENDPOINTS,
     *GOVERNING,
+    *EDIT_ENDPOINTS,
 )

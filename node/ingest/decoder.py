@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Self, TypeVar
 
 import trio
 import trio_parallel
@@ -16,9 +16,7 @@ from store.errors import ImageRejected
 from store.images import worker
 from store.images.facts import BuiltImage
 from store.images.limits import ImageLimits
-
-if TYPE_CHECKING:
-    from store.images.strip import Stripped
+from store.images.made import Edited, FrameBatch, Stripped
 
 TIMEOUT_S = 60.0
 """For one image once a worker is free, on a machine with other things to do; `ImageLimits.cpu_s` is the tighter bound."""
@@ -83,9 +81,17 @@ class DecoderPool:
         """
         return await self._made(partial(worker.build, path, self._limits, variants))
 
-    async def strip(self, path: Path) -> "Stripped":
+    async def strip(self, path: Path) -> Stripped:
         """The image at `path` without its metadata; see `store.images.build.strip_original`. Raises: as `build`."""
         return await self._made(partial(worker.strip, path, self._limits))
+
+    async def edit(self, path: Path, operations: tuple[str, ...], frame: int) -> Edited:
+        """A frame of the image at `path`, edited; see `store.images.edit.edit_image`. Raises: as `build`."""
+        return await self._made(partial(worker.edit, path, self._limits, operations, frame))
+
+    async def frames(self, path: Path, start: int) -> FrameBatch:
+        """Composed frames of the animation at `path`; see `store.images.edit.compose_frames`. Raises: as `build`."""
+        return await self._made(partial(worker.frames, path, self._limits, start))
 
     async def _made(self, work: Callable[[], Made | worker.Refusal]) -> Made:
         """What a worker makes. Raises: ImageRejected."""

@@ -29,6 +29,7 @@ from protocol.records import Replicas, Signed
 from store.errors import ImageRejected, StoreError
 from store.images.directory import image_directory
 from store.images.facts import BuiltImage, ImageFacts
+from store.images.made import Edited, FrameBatch
 from store.store import Holding, Owner, RecordEntry, Store
 from store.unixfs import Block
 
@@ -201,6 +202,16 @@ class Intake:
         async with self._slots:
             await trio.to_thread.run_sync(self._read, path)  # says what is wrong with the file, if anything is
             return (await self._decoder.build(path, variants=True)).facts.phash
+
+    async def edit(self, path: Path, operations: tuple[str, ...], frame: int) -> Edited:
+        """A frame of the image in a file, edited. Raises: ImageRejected."""
+        async with self._slots:
+            return await self._decoder.edit(path, operations, frame)
+
+    async def frames(self, path: Path, start: int) -> FrameBatch:
+        """Composed frames of the animation in a file, from one on. Raises: ImageRejected."""
+        async with self._slots:
+            return await self._decoder.frames(path, start)
 
     async def remade(self, path: Path, original: bytes, *, variants: bool) -> tuple[bytes, ImageFacts] | None:
         """The root that the image in a file has when it is made here, and its facts; None where it is no image we keep.

@@ -18,6 +18,7 @@ class Given:
         told: what the answer calls it: a path, a URL.
         name: of its pin.
         origin: URL or page it came from.
+        parent, operations: the root that it was edited from, and how.
         run: of the job that this is part of; None: of none.
     """
 
@@ -26,6 +27,8 @@ class Given:
     name: str
     options: AddOptions = field(default_factory=AddOptions)
     origin: str | None = None
+    parent: bytes | None = None
+    operations: tuple[str, ...] = ()
     run: Run | None = None
 
 

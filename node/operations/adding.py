@@ -113,6 +113,8 @@ class Adding:
                 original_only=options.original_only,
                 limits=policy.flow_limits(self._parts, options.flow),
                 origin=given.origin,
+                parent=given.parent,
+                operations=given.operations,
                 keep=None if given.run is None else partial(kept_build, given.run),
             )
         )

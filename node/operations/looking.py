@@ -159,6 +159,8 @@ class Looking:
             taken_at=written.instant_or_none(pin.taken_at_ms),
             expires_at=written.instant_or_none(pin.expires_ms),
             origin=pin.origin,
+            parent=cid_text(pin.parent) if pin.parent is not None else None,
+            operations=pin.operations,
             reason=assessed.why,
         )
 

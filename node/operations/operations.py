@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 
 from node.add_options import AddOptions
+from node.edit_service import ChangeEdit, EditRow, OpenEdit, SaveEdit
 from node.governing import AddSteward, CharterRow, Expel, Expelled, RemoveSteward, SetCharter
 from node.job_rows import JobEvent, JobRow
 from node.job_service import Act, AddUrl, FileJob, JobQuery
@@ -11,6 +12,7 @@ from node.operations.alike import Alike
 from node.operations.archives import Archives
 from node.operations.bin import Bin
 from node.operations.content import Contents
+from node.operations.editing import Editing
 from node.operations.emptying import Emptying
 from node.operations.expelling import Expelling
 from node.operations.flows import Flows
@@ -93,6 +95,7 @@ class Operations:
         self._looking = Looking(parts, self._bin)
         self._contents = Contents(parts, self._looking)
         self._alike = Alike(parts, self._looking)
+        self._editing = Editing(parts, self._looking, self._contents, self._adding)
         self._archives = Archives(parts, self._looking)
         self._removing = Removing(parts, self._bin)
         self._pinning = Pinning(parts)
@@ -222,6 +225,24 @@ class Operations:
     async def metrics(self) -> str:
         """The numbers of this peer, as Prometheus reads them."""
         return await self._metrics.text()
+
+    async def open_edit(self, request: OpenEdit) -> EditRow:
+        return await self._editing.open_edit(request)
+
+    async def change_edit(self, edit: str, request: ChangeEdit) -> EditRow:
+        return await self._editing.change_edit(edit, request)
+
+    async def edited(self, edit: str) -> Content:
+        return await self._editing.edited(edit)
+
+    async def edit_frame(self, edit: str, frame: str) -> Content:
+        return await self._editing.edit_frame(edit, frame)
+
+    async def save_edit(self, edit: str, request: SaveEdit) -> Added:
+        return await self._editing.save_edit(edit, request)
+
+    async def close_edit(self, edit: str) -> EditRow:
+        return await self._editing.close_edit(edit)
 
     async def jobs(self, query: JobQuery) -> Page[JobRow]:
         return await self._job_desk.jobs(query)

@@ -12,8 +12,9 @@ from store.images.decode import decode_still, open_image, orientation_of, read_o
 from store.images.facts import IMAGE_JSON, RECIPE, RECIPE_ORIGINAL_ONLY, BuiltImage, ImageFacts
 from store.images.fingerprint import phash, thumbhash
 from store.images.limits import ImageLimits
+from store.images.made import Stripped
 from store.images.sniff import HEAD_BYTES, Format, sniff
-from store.images.strip import Stripped, check_strippable, left_in, strip_metadata
+from store.images.strip import check_strippable, left_in, strip_metadata
 from store.images.variants import VARIANTS_PX, Source, make_variants, show
 from store.images.video import read_video
 

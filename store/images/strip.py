@@ -9,7 +9,6 @@ not possible (TIFF, SVG, video) are refused.
 import re
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 from zlib import crc32
 
 from PIL import ExifTags, Image
@@ -29,13 +28,6 @@ _VP8X_EXIF, _VP8X_XMP = 0x08, 0x04
 _HEIF_EMPTY_EXIF = bytes(4) + b"II*\0" + struct.pack("<IHI", 8, 0, 0)
 """No tags at all. Zeros alone would be called damaged. Source: ISO/IEC 23008-12, annex A.2."""
 _GIF_KEPT_APPLICATIONS = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
-
-
-class Stripped(NamedTuple):
-    """An original without its metadata; `changed`: it had some."""
-
-    content: bytes
-    changed: bool
 
 
 def strip_metadata(content: bytes, kind: Format, orientation: int) -> bytes:

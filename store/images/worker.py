@@ -12,14 +12,12 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from store.errors import ImageRejected
 from store.images.facts import BuiltImage
 from store.images.limits import ImageLimits, too_much_memory
-
-if TYPE_CHECKING:
-    from store.images.strip import Stripped
+from store.images.made import Edited, FrameBatch, Stripped
 
 Made = TypeVar("Made")
 
@@ -50,11 +48,25 @@ def build(path: Path, limits: ImageLimits, variants: bool) -> BuiltImage | Refus
     return _refusing(limits, lambda: build_image(path, limits, variants=variants))
 
 
-def strip(path: Path, limits: ImageLimits) -> "Stripped | Refusal":
+def strip(path: Path, limits: ImageLimits) -> Stripped | Refusal:
     """See `build.strip_original`; a rejection is returned."""
     from store.images.build import strip_original
 
     return _refusing(limits, lambda: strip_original(path, limits))
+
+
+def edit(path: Path, limits: ImageLimits, operations: tuple[str, ...], frame: int) -> Edited | Refusal:
+    """See `edit.edit_image`; a rejection is returned."""
+    from store.images.edit import edit_image
+
+    return _refusing(limits, lambda: edit_image(path, limits, operations, frame))
+
+
+def frames(path: Path, limits: ImageLimits, start: int) -> FrameBatch | Refusal:
+    """See `edit.compose_frames`; a rejection is returned."""
+    from store.images.edit import compose_frames
+
+    return _refusing(limits, lambda: compose_frames(path, limits, start))
 
 
 def _refusing(limits: ImageLimits, work: Callable[[], Made]) -> Made | Refusal:

@@ -32,6 +32,12 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("similar", "POST", "/v1/similar", {"ref": ROOT}),
     ("export", "POST", "/v1/export", {"refs": [ROOT]}),
     ("import", "POST", "/v1/import?flow=inherited", b"CAR of " + ROOT.encode()),
+    ("open_edit", "POST", "/v1/edits", {"ref": ROOT}),
+    ("change_edit", "POST", "/v1/edits/00c0ffee00c0ffee", {"operations": ["crop 0,0,9,9", "flip h"]}),
+    ("edited", "GET", "/v1/edits/00c0ffee00c0ffee/picture", None),
+    ("edit_frame", "GET", "/v1/edits/00c0ffee00c0ffee/frames/0", None),
+    ("save_edit", "POST", "/v1/edits/00c0ffee00c0ffee/save", {"name": "new.png"}),
+    ("close_edit", "DELETE", "/v1/edits/00c0ffee00c0ffee", None),
     ("remove", "DELETE", f"/v1/images/{ROOT}", None),
     ("trash", "GET", "/v1/trash", None),
     ("undelete", "POST", f"/v1/trash/{ROOT}/undelete", None),
@@ -110,7 +116,7 @@ def test_every_answer_fits_the_document(control: Control, tmp_path: Path) -> Non
             found = violations(answer.read().decode(), described[form]["schema"], components)
         else:
             assert form in described or "*/*" in described
-            assert answer.read() in (b"IMAGE1", b"CAR of " + ROOT.encode() + b"\n")
+            assert answer.read() in (b"IMAGE1", b"crop 0,0,9,9 then flip h", b"CAR of " + ROOT.encode() + b"\n")
             found = []
         assert found == [], name
 
