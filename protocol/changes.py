@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from protocol.records import Record, Signed
@@ -71,10 +70,9 @@ class Merged:
         return self.status is Status.COUNTS
 
 
-@lru_cache(maxsize=64)
-def outcome(status: Status, reason: str) -> Merged:
-    """What became of a record merged with others; what changed is said of all of them together."""
-    return Merged(status=status, reason=reason)
+COUNTED: Final = Merged(status=Status.COUNTS)
+KNOWN: Final = Merged(status=Status.KNOWN)
+"""What becomes of nearly every record."""
 
 
 class Wanted(NamedTuple):
@@ -106,7 +104,8 @@ class Journal:
         """This record must be written."""
         key = signed.storage_key
         self._stored[key] = signed
-        self._forgotten.discard(key)
+        if self._forgotten:
+            self._forgotten.discard(key)
 
     def forget(self, key: bytes) -> None:
         """Nothing needs what is stored under this key."""

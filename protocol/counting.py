@@ -12,6 +12,7 @@ While the charter is append-only, a removal stamped since it became so does not 
 
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Final
 
 from protocol.admission import CURATOR, Admission, Departure, Expulsion
 from protocol.certificate import chain_of
@@ -22,6 +23,8 @@ from protocol.fields import Replicas
 from protocol.identity import PeerId
 from protocol.records import Pin, Record, Signed
 from protocol.roles import ChainCache, Roles, judge
+
+_GOVERNING: Final = frozenset({Charter, Admission, Expulsion, Departure})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,12 @@ class Verdict:
 
 
 class Counting:
-    """The rules of one swarm in their present state."""
+    """The rules of one swarm in their present state.
+
+    Attributes:
+        trash_days: by the charter in force.
+        judged_keys: of the records that the roles were judged by.
+    """
 
     def __init__(self, swarm: bytes) -> None:
         self._swarm = swarm
@@ -50,11 +58,8 @@ class Counting:
         self.charters = CharterChain(swarm)
         self.roles = Roles()
         self.judged_keys: set[bytes] = set()
-
-    @property
-    def trash_days(self) -> int:
-        charter = self.charters.charter
-        return DEFAULT_TRASH_DAYS if charter is None else charter.trash_days
+        self.trash_days = DEFAULT_TRASH_DAYS
+        self._curators: frozenset[PeerId] = frozenset()
 
     def clamp(self, replicas: Replicas | None) -> Replicas:
         charter = self.charters.charter
@@ -62,11 +67,11 @@ class Counting:
 
     def concerns(self, signed: Signed[Record]) -> bool:
         """Tell whether a record may change who may do what."""
-        return isinstance(signed.record, Charter | Admission | Expulsion | Departure)
+        return type(signed.record) in _GOVERNING
 
     def known_author(self, author: str) -> bool:
         """Tell whether an author has, or once had by a steward's word, any standing here."""
-        return PeerId(author) in self.roles.standings or self.charters.was_steward(author)
+        return author in self.roles.standings or self.charters.was_steward(author)
 
     def stands_alone(self, signed: Signed[Record]) -> bool:
         """Tell whether a record proves itself, whoever wrote it: an admission with a chain from a steward."""
@@ -86,6 +91,9 @@ class Counting:
         self.charters = CharterChain(self._swarm)
         self.charters.rebuild([signed for signed in records if isinstance(signed.record, Charter)])
         self.roles = judge(self.charters, self._chains, records)
+        charter_now = self.charters.charter
+        self.trash_days = DEFAULT_TRASH_DAYS if charter_now is None else charter_now.trash_days
+        self._curators = frozenset(peer for peer, standing in self.roles.standings.items() if CURATOR in standing.roles)
         moved = self.roles.standings != before.standings
         peers = self.roles.standings.keys() | before.standings.keys()
         authors = {peer for peer in peers if self.roles.roles_of(peer) != before.roles_of(peer)}
@@ -93,7 +101,7 @@ class Counting:
         authors |= {PeerId(k) for k in stewards.keys() | terms.keys() if stewards.get(k, 0) != terms.get(k, 0)}
         return Verdict(
             roles=moved,
-            charter=self.charters.charter != charter,
+            charter=charter_now != charter,
             removals=self._of_removals() != removals,
             authors=frozenset(authors),
         )
@@ -110,16 +118,17 @@ class Counting:
     def stands(self, signed: Signed[Record]) -> bool:
         """Tell whether a record's author may write it, by what is known now."""
         record = signed.record
-        if isinstance(record, Charter):
-            return charter_hash(signed.raw) in self.charters.valid
-        if isinstance(record, Admission | Expulsion | Departure):
+        if type(record) in _GOVERNING:
+            if isinstance(record, Charter):
+                return charter_hash(signed.raw) in self.charters.valid
             return signed.digest in self.roles.counting
         if signed.removal:
             since = self.charters.append_only_since
             if since is not None and signed.stamp >= since:
                 return False
-        steward = self.charters.is_steward(signed.author, signed.stamp)
-        return steward or (not (isinstance(record, Pin) and record.deleted) and self.roles.has(signed.author, CURATOR))
+        if signed.author in self._curators and not (isinstance(record, Pin) and record.deleted):
+            return True
+        return self.charters.is_steward(signed.author, signed.stamp)
 
     def uses(self, certificate_hash: bytes) -> frozenset[PeerId]:
         return self.roles.redeemed.get(certificate_hash, frozenset())

@@ -80,6 +80,9 @@ class Fields:
         return found
 
     def binary(self, name: str, low: int, high: int) -> bytes:
+        found = self._body.get(name)
+        if type(found) is bytes and low <= len(found) <= high:
+            return found
         return self.needed(name, self.binary_or_none(name, low, high))
 
     def cid_or_none(self, name: str) -> bytes | None:
@@ -91,7 +94,11 @@ class Fields:
     def text_or_none(self, name: str, max_bytes: int, *, lines: bool = False) -> str | None:
         """Return a text of 1 to `max_bytes` UTF-8 bytes without control characters (unless `lines`)."""
         found = self._body.get(name)
-        return None if found is None else self._checked_text(name, found, max_bytes, lines)
+        if found is None or (
+            type(found) is str and 0 < len(found) <= max_bytes and found.isascii() and found.isprintable()
+        ):
+            return found
+        return self._checked_text(name, found, max_bytes, lines)
 
     def text(self, name: str, max_bytes: int, *, lines: bool = False) -> str:
         return self.needed(name, self.text_or_none(name, max_bytes, lines=lines))
@@ -128,14 +135,16 @@ class Fields:
         return self.binaries(name, *CID_BYTES, max_count)
 
     def texts(self, name: str, max_bytes: int, max_count: int) -> tuple[str, ...]:
-        if not (found := self.list_of(name, str, max_count)):
+        if self._body.get(name) is None or not (found := self.list_of(name, str, max_count)):
             return ()
         return tuple([self._checked_text(name, entry, max_bytes, False) for entry in found])
 
     def addrs(self, name: str, max_count: int) -> tuple[str, ...]:
         """Return multiaddr texts; whoever dials them parses them."""
+        if self._body.get(name) is None:
+            return ()
         found = self.texts(name, ADDR_BYTES, max_count)
-        if found and any(not addr.startswith("/") for addr in found):
+        if any(not addr.startswith("/") for addr in found):
             raise self.refuse(name, "has an entry that is no multiaddr")
         return found
 

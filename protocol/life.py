@@ -11,10 +11,8 @@ from protocol.records import Flow, Pin, Record
 
 def ends_ms(record: Record, trash_days: int) -> int | None:
     """Return the wall-clock millisecond from which a record is a tombstone, or None if it never will be."""
-    if isinstance(record, Flow):
-        return record.stamp.ms if record.deleted else None
     if not isinstance(record, Pin):
-        return None
+        return record.stamp.ms if isinstance(record, Flow) and record.deleted else None
     if record.deleted:
         return record.stamp.ms
     ends = record.expires_ms

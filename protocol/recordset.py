@@ -10,12 +10,13 @@ expiry by not calling it.
 """
 
 import heapq
+from collections import defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import replace
 from operator import attrgetter
 from typing import Final, cast
 
-from protocol.changes import Changes, Journal, Merged, Status, outcome
+from protocol.changes import COUNTED, KNOWN, Changes, Journal, Merged, Status
 from protocol.charter import Charter
 from protocol.charter_chain import CHARTERS_PER_AUTHOR
 from protocol.counting import Counting
@@ -45,7 +46,7 @@ class RecordSet(RecordView):
         self.swarm = swarm
         self._counting = Counting(swarm)
         self._slots: dict[bytes, Slot] = {}
-        self._by_author: dict[PeerId, set[bytes]] = {}
+        self._by_author: defaultdict[PeerId, set[bytes]] = defaultdict(set)
         self._pins = PinIndex()
         self._flows: dict[str, Signed[Flow]] = {}
         self.tally: OrderedSet[Signed[Record]] = OrderedSet(attrgetter("place"), attrgetter("digest"))
@@ -67,8 +68,9 @@ class RecordSet(RecordView):
     def merge_all(self, records: Iterable[Signed[Record]], now_ms: int) -> tuple[list[Merged], Changes]:
         """Take in many at once, in order: what became of each, and what all of them together changed."""
         journal = Journal()
+        latest_ms = now_ms + AHEAD_MS
         outcomes = [
-            self._hold_back(signed) if signed.stamp.ms > now_ms + AHEAD_MS else outcome(*self._take(signed, journal))
+            self._hold_back(signed) if signed.record.stamp.ms > latest_ms else self._take(signed, journal)
             for signed in records
         ]
         return outcomes, journal.close()
@@ -113,7 +115,7 @@ class RecordSet(RecordView):
             if not self._counting.concerns(signed):
                 others.append(signed)
             elif self._slots.setdefault(signed.key, Slot()).put(signed) is not None:
-                self._by_author.setdefault(signed.author, set()).add(signed.key)
+                self._by_author[signed.author].add(signed.key)
                 news.add(signed.key)
         journal = Journal()
         self._judge(news, journal)
@@ -125,28 +127,28 @@ class RecordSet(RecordView):
             return Merged(status=Status.REFUSED, reason=f"stamped ahead by {signed.author}, who has no role")
         held = self._held_digests.setdefault(signed.author, set())
         if signed.digest in held:
-            return Merged(status=Status.KNOWN)
+            return KNOWN
         if len(held) >= HELD_BACK_PER_AUTHOR:
             return Merged(status=Status.REFUSED, reason=f"{len(held)} records of {signed.author} are held back already")
         held.add(signed.digest)
         heapq.heappush(self._held, (signed.stamp.ms - AHEAD_MS, signed.digest, signed))
         return Merged(status=Status.HELD_BACK, reason="stamped more than 5 minutes ahead")
 
-    def _take(self, signed: Signed[Record], journal: Journal) -> tuple[Status, str]:
+    def _take(self, signed: Signed[Record], journal: Journal) -> Merged:
         slot = self._slots.get(signed.key)
         if slot is not None and signed in slot.kept:
-            return Status.KNOWN, ""
+            return KNOWN
         ends = ends_ms(signed.record, self._counting.trash_days)
         if ends is not None and leaves_ms(ends) <= self._time_ms:
-            return Status.STALE, "a tombstone of more than 30 days"
+            return Merged(status=Status.STALE, reason="a tombstone of more than 30 days")
         if refused := self._no_room(signed):
-            return Status.REFUSED, refused
+            return Merged(status=Status.REFUSED, reason=refused)
         slot = slot or Slot()
         displaced = slot.put(signed)
         if displaced is None:
-            return Status.STALE, "its author has written a later one"
+            return Merged(status=Status.STALE, reason="its author has written a later one")
         self._slots[signed.key] = slot
-        self._by_author.setdefault(signed.author, set()).add(signed.key)
+        self._by_author[signed.author].add(signed.key)
         for old in displaced:
             journal.forget(old.storage_key)
         journal.store(signed)
@@ -154,19 +156,21 @@ class RecordSet(RecordView):
             self._judge({signed.key}, journal)
         self._recount(signed.key, slot, journal)
         if slot.counting is signed:
-            return Status.COUNTS, ""
-        return Status.KEPT, "" if self._counting.stands(signed) else f"{signed.author} has no role for it"
+            return COUNTED
+        reason = "" if self._counting.stands(signed) else f"{signed.author} has no role for it"
+        return Merged(status=Status.KEPT, reason=reason)
 
     def _no_room(self, signed: Signed[Record]) -> str:
         """Say why a record cannot be kept at all, or nothing."""
+        is_charter = isinstance(signed.record, Charter)
+        if not is_charter and (self._counting.known_author(signed.author) or self._counting.stands_alone(signed)):
+            return ""
         keys = self._by_author.get(signed.author, ())
-        if isinstance(signed.record, Charter):
+        if is_charter:
             charters = sum(1 for key in keys if key[:1] == b"c")
             return (
                 f"{charters} charters of {signed.author} are known already" if charters >= CHARTERS_PER_AUTHOR else ""
             )
-        if self._counting.known_author(signed.author) or self._counting.stands_alone(signed):
-            return ""
         if len(keys) >= RECORDS_PER_UNKNOWN_AUTHOR:
             return f"{signed.author} has no role"
         if not keys and sum(1 for a in self._by_author if not self._counting.known_author(a)) >= UNKNOWN_AUTHORS:

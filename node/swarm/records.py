@@ -8,7 +8,7 @@ once the disk takes them, and after a crash before that, sync brings them again.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -20,7 +20,7 @@ from node.swarm.checking import Verify, parse_all, parse_pages, verify_in_thread
 from node.swarm.refusals import FORK, Refusals
 from node.swarm.storing import entry_of
 from protocol.author import Author, R
-from protocol.changes import Changes, Merged, Status
+from protocol.changes import COUNTED, Changes, Merged, Status
 from protocol.records import Record, Signed
 from protocol.recordset import RecordSet
 from store.errors import StoreError
@@ -70,6 +70,7 @@ class SharedRecords:
         self._forked = False
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
         self._disk = trio.Lock()  # fair, so what was merged first is written first
+        self._unwritten: list[Changes] = []  # in the order in which they were merged
 
     @property
     def steward(self) -> Author | None:
@@ -176,7 +177,8 @@ class SharedRecords:
         outcomes, changes = self._take(signed, self._swarm_ms())
         if not stored:
             for merged in outcomes:
-                self.refusals.count_merge(merged)
+                if merged is not COUNTED:
+                    self.refusals.count_merge(merged)
         self._look_for_fork()
         await self._settle(replace(changes, stored=()) if stored else changes)
         news = [one for one, merged in zip(signed, outcomes, strict=True) if merged.relay or stored]
@@ -204,19 +206,23 @@ class SharedRecords:
     async def _settle(self, changes: Changes) -> None:
         """Store what the changes ask for, then tell of them; shielded, because memory has them already."""
         if changes.stored or changes.forgotten:
+            self._unwritten.append(changes)
             with trio.CancelScope(shield=True):
                 async with self._disk:
-                    await self._store_or_owe(changes.stored, changes.forgotten)
+                    await self._write_down()
         if changes.roots or changes.flows or changes.roles or changes.charter:
             self._on_change(changes)
 
-    async def _store_or_owe(self, stored: Sequence[Signed[Record]], forgotten: Sequence[bytes]) -> None:
-        try:
-            await trio.to_thread.run_sync(self._persist, stored, forgotten)
-        except StoreError as error:
-            if not self._owed:
-                log.warning("records of others are not on disk yet: %s", error)
-            self._owed.update((signed.storage_key for signed in stored), forgotten)
+    async def _write_down(self) -> None:
+        """Store all that waits, which may be nothing: whoever had the disk before has written everybody's."""
+        waiting, self._unwritten = self._unwritten, []
+        for stored, forgotten in _together(waiting):
+            try:
+                await trio.to_thread.run_sync(self._persist, stored, forgotten)
+            except StoreError as error:
+                if not self._owed:
+                    log.warning("records of others are not on disk yet: %s", error)
+                self._owed.update((signed.storage_key for signed in stored), forgotten)
 
     async def _make_up(self) -> None:
         """Bring the disk to what counts in memory."""
@@ -238,3 +244,15 @@ class SharedRecords:
             self._store.append_records([entry_of(signed) for signed in stored])
         if forgotten:
             self._store.forget_records(forgotten)
+
+
+def _together(waiting: Sequence[Changes]) -> Iterator[tuple[list[Signed[Record]], Sequence[bytes]]]:
+    """What is stored in one commit each, in order: what comes after something was forgotten may be the same again."""
+    stored: list[Signed[Record]] = []
+    for changes in waiting:
+        stored += changes.stored
+        if changes.forgotten:
+            yield stored, changes.forgotten
+            stored = []
+    if stored:
+        yield stored, ()
