@@ -80,8 +80,10 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
         trio.open_nursery() as nursery,
     ):
         await nursery.start(_stop_on_signals, stop)
+        gc.disable()  # what a start reads is here to stay: no search for cycles need look at it, now or ever
         daemon = await assemble(effective, store, decoder, verify=verifiers.verify, ledger=ledger)
-        gc.freeze()  # what a start has read is here to stay; no search for cycles need look at it again
+        gc.freeze()
+        gc.enable()
         parts = daemon.parts
         operations = Operations(parts)
         daemon.connect_operations(operations)

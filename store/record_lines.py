@@ -25,12 +25,14 @@ class RecordEntry:
         kind: for people and for loading; not FORGOTTEN or COMPACTED.
         raw: the signed bytes.
         readable: what they say, as JSON allows; bytes are written in base64. Never read back by the daemon.
+        seal: by which who wrote it knows again what it has checked; kept in the catalogue alone.
     """
 
     key: bytes
     kind: str
     raw: bytes
     readable: Mapping[str, Any] = field(default_factory=dict)
+    seal: bytes | None = None
 
 
 _READABLE = msgspec.json.Encoder(order="sorted")

@@ -4,7 +4,7 @@ Opaque bytes go in and come out; the later entry of one key replaces the former.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import apsw
 
@@ -15,11 +15,14 @@ from store.record_lines import FORGOTTEN, Line, RecordEntry, encode_line, readab
 PAGE_ROWS = 1000
 KEYS_AT_ONCE = 500
 _SET = (
-    "INSERT INTO records(key, kind, signed, readable, segment, offset_bytes, length_bytes)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO UPDATE SET kind = excluded.kind, signed = excluded.signed,"
+    "INSERT INTO records(key, kind, signed, readable, segment, offset_bytes, length_bytes, seal)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO UPDATE SET kind = excluded.kind, signed = excluded.signed,"
     " readable = excluded.readable, segment = excluded.segment, offset_bytes = excluded.offset_bytes,"
-    " length_bytes = excluded.length_bytes"
+    " length_bytes = excluded.length_bytes, seal = excluded.seal"
 )
+
+Sealed = tuple[bytes, bytes | None]
+"""A record's signed bytes and its seal."""
 
 
 def put(batch: Batch, entries: Sequence[RecordEntry]) -> None:
@@ -42,7 +45,7 @@ def _put_some(batch: Batch, entries: Sequence[RecordEntry]) -> None:
         if entry.key in former:
             count_dead(batch.db, *former[entry.key])
         former[entry.key] = (number, len(line))
-        placed.append((entry.key, entry.kind, entry.raw, readable, number, offset_bytes, len(line)))
+        placed.append((entry.key, entry.kind, entry.raw, readable, number, offset_bytes, len(line), entry.seal))
     batch.db.executemany(_SET, placed)
 
 
@@ -64,7 +67,7 @@ def set_line(db: apsw.Connection, line: Line, number: int, offset_bytes: int, le
     former = db.execute("SELECT segment, length_bytes FROM records WHERE key = ?", (line.key,)).fetchone()
     if former is not None:
         count_dead(db, *former)
-    db.execute(_SET, (line.key, line.kind, line.raw, line.readable, number, offset_bytes, length_bytes))
+    db.execute(_SET, (line.key, line.kind, line.raw, line.readable, number, offset_bytes, length_bytes, None))
 
 
 def count_dead(db: apsw.Connection, number: int, length_bytes: int) -> None:
@@ -87,11 +90,20 @@ def load(readers: Readers) -> Iterator[RecordEntry]:
             yield RecordEntry(key=key, kind=kind, raw=signed, readable=json.loads(readable))
 
 
-def signed_pages(readers: Readers) -> Iterator[list[bytes]]:
-    """Yield the signed bytes of the current set, some at a time, in the same order as `load`."""
+def signed_pages(readers: Readers) -> Iterator[list[Sealed]]:
+    """Yield the signed bytes of the current set with their seals, some at a time, in the same order as `load`."""
     last = 0
     while rows := readers.rows(
-        "SELECT id, signed FROM records WHERE id > ? AND signed IS NOT NULL ORDER BY id LIMIT ?", (last, PAGE_ROWS)
+        "SELECT id, signed, seal FROM records WHERE id > ? AND signed IS NOT NULL ORDER BY id LIMIT ?",
+        (last, PAGE_ROWS),
     ):
         last = rows[-1][0]
-        yield [signed for _, signed in rows]
+        yield [(signed, seal) for _, signed, seal in rows]
+
+
+def seal(batch: Batch, seals: Mapping[bytes, tuple[bytes, bytes]]) -> None:
+    """Put seals on records by key, each if it is still those bytes that were sealed."""
+    batch.db.executemany(
+        "UPDATE records SET seal = ? WHERE key = ? AND signed = ?",
+        [(one, key, raw) for key, (raw, one) in seals.items()],
+    )

@@ -137,7 +137,12 @@ END;
 """
 """Roots on backends other than the embedded store: see `store.kept`."""
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _BACKENDS)
+_SEALS = """
+ALTER TABLE records ADD COLUMN seal BLOB;
+"""
+"""By which whoever keeps records knows again which he has checked."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _BACKENDS, _SEALS)
 
 
 def migrate(db: apsw.Connection) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from store import catalogue, check, facts, holdings, letting_go, ownership, scrub
+from store import records as record_table
 from store.backends.contract import Backend
 from store.blocks import find, key_of, read_block
 from store.catalogue import Readers, sql_errors
@@ -30,10 +31,6 @@ from store.lock import StoreLock
 from store.opening import is_listed, open_parts, set_aside
 from store.ownership import Owner
 from store.record_lines import RecordEntry
-from store.records import forget as forget_records
-from store.records import load as load_records
-from store.records import put as put_records
-from store.records import signed_pages
 from store.scrub import ScrubResult
 from store.scrub_kept import scrub_both
 from store.workspace import emptied_workspace
@@ -308,19 +305,23 @@ class Store:
 
     def append_records(self, entries: Sequence[RecordEntry]) -> None:
         """Add or replace records by key, in order."""
-        self._writer.run(lambda batch: put_records(batch, entries))
+        self._writer.run(lambda batch: record_table.put(batch, entries))
 
     def load_records(self) -> Iterator[RecordEntry]:
         """Yield the current set."""
-        return load_records(self._readers)
+        return record_table.load(self._readers)
 
-    def signed_pages(self) -> Iterator[list[bytes]]:
-        """Yield the signed bytes of the current set, some at a time."""
-        return signed_pages(self._readers)
+    def signed_pages(self) -> Iterator[list[record_table.Sealed]]:
+        """Yield the signed bytes of the current set with their seals, some at a time."""
+        return record_table.signed_pages(self._readers)
+
+    def seal_records(self, seals: Mapping[bytes, tuple[bytes, bytes]]) -> None:
+        """Keep by key the seal of these bytes, unless others are there by now; lost where the process dies soon."""
+        self._writer.later(lambda batch: record_table.seal(batch, seals))
 
     def forget_records(self, keys: Sequence[bytes]) -> None:
         """Take records away by key."""
-        self._writer.run(lambda batch: forget_records(batch, keys))
+        self._writer.run(lambda batch: record_table.forget(batch, keys))
 
     # Facts
 

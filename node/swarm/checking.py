@@ -5,7 +5,8 @@ then waits for its turn at the interpreter again, far longer than the 60 µs tha
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from typing import TypeVar
 
 import trio
 
@@ -14,6 +15,8 @@ from protocol.identity import Claim, verify
 from protocol.records import Record, Signed, read_record
 
 log = logging.getLogger("pinakothek.records")
+
+T = TypeVar("T")
 
 Verify = Callable[[list[Claim]], Awaitable[list[bool]]]
 """Tells of each claim whether it is true."""
@@ -41,20 +44,29 @@ async def parse_all(raws: Sequence[bytes], verify_many: Verify = verify_in_threa
     return _sifted(signed, await verify_many(claims), bad)
 
 
-async def parse_pages(
-    pages: Iterator[list[bytes]], take: Callable[[list[Signed[Record]]], object], verify_many: Verify = verify_in_thread
-) -> list[Reason]:
-    """Read pages of records, several at a time, and hand on each page's in order.
+async def parse_kept(raws: Sequence[bytes], checked: Collection[bytes], verify_many: Verify) -> Parsed:
+    """`parse_all` for what lies here, in the same order; the signatures of those `checked` before are not looked at."""
+    signed, claims, bad = await trio.to_thread.run_sync(_read_all, list(raws))
+    new = [number for number, one in enumerate(signed) if one.raw not in checked]
+    verdicts = [True] * len(signed)
+    if new:
+        for number, right in zip(new, await verify_many([claims[number] for number in new]), strict=True):
+            verdicts[number] = right
+    return _sifted(signed, verdicts, bad)
+
+
+async def in_order(pages: Iterator[T], parse: Callable[[T], Awaitable[Parsed]]) -> Parsed:
+    """Read pages of records, several at a time.
 
     Args:
         pages: iterated in threads, one at a time.
-        take: called on the event loop.
 
     Returns:
-        Why some are malformed or forged, one for each.
+        The records in the order of the pages, and why others are malformed or forged.
     """
     reading = trio.Lock()
     done: dict[int, list[Signed[Record]]] = {}
+    found: list[Signed[Record]] = []
     bad: list[Reason] = []
     begun = handed = 0
 
@@ -66,16 +78,16 @@ async def parse_pages(
                 if page is None:
                     return
                 number, begun = begun, begun + 1
-            done[number], wrong = await parse_all(page, verify_many)
+            done[number], wrong = await parse(page)
             bad.extend(wrong)
             while handed in done:
-                take(done.pop(handed))
+                found.extend(done.pop(handed))
                 handed += 1
 
     async with trio.open_nursery() as nursery:
         for _ in range(PAGES_AT_ONCE):
             nursery.start_soon(work)
-    return bad
+    return found, bad
 
 
 def _read_all(raws: Sequence[bytes]) -> tuple[list[Signed[Record]], list[Claim], list[Reason]]:

@@ -16,8 +16,9 @@ from typing import TypeVar
 import trio
 
 from node.events import wall_ms
-from node.swarm.checking import Verify, parse_all, parse_pages, verify_in_thread
+from node.swarm.checking import Parsed, Verify, in_order, parse_all, parse_kept, verify_in_thread
 from node.swarm.refusals import FORK, Refusals
+from node.swarm.seals import Seals
 from node.swarm.storing import entry_of
 from protocol.author import Author, R
 from protocol.changes import COUNTED, Changes, Merged, Status
@@ -66,6 +67,7 @@ class SharedRecords:
         self._on_news = on_news
         self._swarm_ms = swarm_ms
         self._verify = verify
+        self._seals = Seals(author.key)
         self.refusals = Refusals()
         self._forked = False
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
@@ -85,8 +87,7 @@ class SharedRecords:
 
         Nothing of it is held back and nothing ends by it: at a start nobody has said yet whether our clock is right.
         """
-        kept: list[Signed[Record]] = []
-        spoilt = await parse_pages(self._store.signed_pages(), kept.extend, self._verify)
+        kept, spoilt = await in_order(self._store.signed_pages(), self._parse_sealed)
         if spoilt:
             log.error("%d records in the catalogue are damaged and left out", len(spoilt))
         self.counting.restore(kept)
@@ -94,6 +95,18 @@ class SharedRecords:
             self.author.clock.saw(max(signed.stamp for signed in kept))
         self._forked = self.counting.forked
         self._on_change(self.counting.ripen(0))
+
+    async def _parse_sealed(self, page: Sequence[tuple[bytes, bytes | None]]) -> Parsed:
+        """Read what the store has; what this peer has not sealed is checked, and sealed for the next start."""
+        sealed = await trio.to_thread.run_sync(self._sealed_of, page)
+        parsed, bad = await parse_kept([raw for raw, _ in page], sealed, self._verify)
+        new = [signed for signed in parsed if signed.raw not in sealed]
+        if new:
+            self._store.seal_records({one.storage_key: (one.raw, self._seals.seal(one.raw)) for one in new})
+        return parsed, bad
+
+    def _sealed_of(self, page: Sequence[tuple[bytes, bytes | None]]) -> set[bytes]:
+        return {raw for raw, seal in page if self._seals.holds(raw, seal)}
 
     @property
     def most_held(self) -> int:
@@ -155,7 +168,7 @@ class SharedRecords:
             The record, and what `persist` returned. Once `persist` has begun a cancellation waits for both.
         """
         written = self.author.write(record, wall_ms())
-        outcome = await trio.to_thread.run_sync(persist, entry_of(written))
+        outcome = await trio.to_thread.run_sync(persist, entry_of(written, self._seals))
         await self._merge([written], stored=True)
         return written, outcome
 
@@ -241,7 +254,7 @@ class SharedRecords:
 
     def _persist(self, stored: Sequence[Signed[Record]], forgotten: Sequence[bytes]) -> None:
         if stored:
-            self._store.append_records([entry_of(signed) for signed in stored])
+            self._store.append_records([entry_of(signed, self._seals) for signed in stored])
         if forgotten:
             self._store.forget_records(forgotten)
 

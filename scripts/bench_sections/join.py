@@ -7,6 +7,7 @@ from pathlib import Path
 from node.control.client import Control
 from node.demo.peers import Peer, wait_until
 from node.keys import IDENTITY, read_key
+from node.swarm.seals import Seals
 from node.swarm.storing import entry_of
 from protocol.author import Author
 from protocol.pin import Pin, pin_id
@@ -54,14 +55,14 @@ def write_pins(peer: Peer, count: int) -> None:
     """Sign pins as this peer and put them into its store, as many `add`s would; the daemon is not running."""
     key = read_key(peer.data_dir, IDENTITY)
     assert key is not None
-    author, now_ms = Author(key), time.time_ns() // 1_000_000
+    author, seals, now_ms = Author(key), Seals(key), time.time_ns() // 1_000_000
     store = Store.open(peer.data_dir)
     try:
         for begin in range(0, count, AT_ONCE):
             signed = [
                 author.write(pin_of(number, now_ms), now_ms) for number in range(begin, min(count, begin + AT_ONCE))
             ]
-            store.append_records([entry_of(one) for one in signed])
+            store.append_records([entry_of(one, seals) for one in signed])
     finally:
         store.close()
 

@@ -4,8 +4,11 @@ import os
 import signal
 
 import psutil
+from hypothesis import given
+from hypothesis import strategies as st
 
-from node.swarm.checking import parse_all, parse_pages
+from node.swarm.checking import in_order, parse_all, parse_kept, verify_in_thread
+from node.swarm.seals import Seals
 from node.swarm.verifiers import LEAST_CLAIMS, Verifiers
 from protocol.codec import encode_value
 from protocol.errors import Reason
@@ -49,9 +52,35 @@ async def test_pages_are_handed_on_in_order_whichever_is_checked_first() -> None
     signed = pins(40)
     pages = [[one.raw for one in signed[at : at + 10]] for at in range(0, 40, 10)]
     pages[2][5] = forged(signed[25])
-    found: list[Signed[Record]] = []
-    assert await parse_pages(iter(pages), found.extend) == [Reason.BAD_SIGNATURE]
-    assert found == signed[:25] + signed[26:]
+    assert await in_order(iter(pages), parse_all) == (signed[:25] + signed[26:], [Reason.BAD_SIGNATURE])
+
+
+async def test_what_was_checked_before_is_not_checked_again_and_everything_else_is() -> None:
+    signed = pins(6)
+    raws = [one.raw for one in signed]
+    raws[1], raws[4] = forged(signed[1]), forged(signed[4])
+    asked: list[Claim] = []
+
+    async def verify(claims: list[Claim]) -> list[bool]:
+        asked.extend(claims)
+        return await verify_in_thread(claims)
+
+    found, bad = await parse_kept(raws, {raws[0], raws[4]}, verify)
+    assert [one.raw for one in found] == [raw for raw in raws if raw != raws[1]]
+    assert (len(asked), bad) == (4, [Reason.BAD_SIGNATURE])
+
+
+@given(st.binary(min_size=1, max_size=600), st.data())
+def test_a_seal_holds_for_these_bytes_and_this_peer_alone(raw: bytes, data: st.DataObject) -> None:
+    seals = Seals(KEY)
+    seal = seals.seal(raw)
+    assert seals.holds(raw, seal)
+    assert Seals(KeyPair(KEY.seed)).holds(raw, seal)
+    bit = data.draw(st.integers(0, 8 * len(raw) - 1))
+    other = bytes(byte ^ (1 << bit % 8 if at == bit // 8 else 0) for at, byte in enumerate(raw))
+    assert not seals.holds(other, seal)
+    assert not seals.holds(raw, None)
+    assert not Seals(KeyPair(b"c" * 32)).holds(raw, seal)
 
 
 async def test_another_process_finds_the_same() -> None:
