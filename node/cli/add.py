@@ -7,13 +7,15 @@ fails does not stop the others.
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from node.cli.beforehand import cid_of_input, foretold
+from node.cli.ignoring import Ignoring
 from node.cli.in_order import in_order
 from node.cli.inputs import STDIN, Input, inputs, unreadable
+from node.cli.outcome import Outcome, failed
 from node.cli.output import complain, emit, plural, printable, say, short_cid
 from node.cli.progress import progress
 from node.cli.session import Session
@@ -32,16 +34,6 @@ TRIES = 3
 """Of a URL somebody waits for: seconds, not the quarter of an hour that a job may take by itself. Guess."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one input: a row to print, and an exit code."""
-
-    row: dict[str, Any]
-    exit_code: int
-    complaint: str | None = None
-    hint: str | None = None
-
-
 @click.command(cls=Verb)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH|URL...")
 @click.option("--flow", metavar="F", default="default", show_default=True, help="The flow that wants them.")
@@ -55,6 +47,11 @@ class Outcome:
 )
 @click.option("--expires", type=DURATION, metavar="T", help="When the pin ends by itself, such as 30d.")
 @click.option("--recursive", "-r", is_flag=True, help="Add what is in directories, hidden files excepted.")
+@click.option(
+    "--ignore", "ignored", multiple=True, metavar="PATTERN",
+    help="With --recursive: leave out what fits, as in .gitignore; a .pinakothekignore holds for its directory.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Only say what would be added; needs no daemon.")
 @click.option("--no-wait", is_flag=True, help="Leave it to the daemon, and print the number of each job.")
 @click.option("--original-only", is_flag=True, help="Make no smaller variants.")
 @click.option("--cid-only", is_flag=True, help="Only print the original's CID; needs no daemon, adds nothing.")
@@ -70,6 +67,8 @@ def command(
     timeout: float,
     expires: float | None,
     recursive: bool,
+    ignored: Sequence[str],
+    dry_run: bool,
     no_wait: bool,
     original_only: bool,
     cid_only: bool,
@@ -80,7 +79,11 @@ def command(
     Exits 0 when every input was added. When one is not, the others still are, and the exit code is that of the
     failures: 5 refused by policy, 6 timed out, 1 for anything else or for failures of several kinds.
     """
-    found = inputs(paths, recursive=recursive)
+    if ignored and not recursive:
+        raise Usage("--ignore is about what --recursive finds")
+    if dry_run and cid_only:
+        raise Usage("--dry-run and --cid-only exclude each other")
+    found = inputs(paths, recursive=recursive, ignoring=Ignoring.of(ignored))
     if name is not None:
         found = iter([_only(list(found))])
     options: dict[str, Any] = {
@@ -91,7 +94,12 @@ def command(
         "expires_s": expires,
         "original_only": original_only,
     }
-    make_work = (lambda: cid_of_input) if cid_only else (lambda: _adder(session, options, name, no_wait=no_wait))
+
+    def make_work() -> Callable[[Input], Outcome]:
+        if dry_run or cid_only:
+            return foretold if dry_run else cid_of_input
+        return _adder(session, options, name, no_wait=no_wait)
+
     known = None if recursive else len(paths)
     codes: list[int] = []
     with progress("adding", known, quiet=sys.stdout.isatty()) as advance:
@@ -102,6 +110,7 @@ def command(
     done = codes.count(DONE)
     if len(codes) > 1 and not as_json and not cid_only:
         told = f"{plural(done, 'job')} queued" if no_wait else f"{plural(done, 'image')} added"
+        told = f"{plural(done, 'file')} would be added" if dry_run else told
         click.echo(told + (f", {len(codes) - done} not" if done < len(codes) else ""), err=True)
     if not codes:
         complain("nothing to add: no files there")
@@ -184,35 +193,6 @@ def _upload(control: Control, options: dict[str, Any], timeout_s: float) -> dict
     return row
 
 
-def failed(path: str, exit_code: int, reason: str, hint: str | None = None) -> Outcome:
-    """The outcome of an input that was not added."""
-    row = {"path": path, "root": None, "original": None, "new": False, "size_bytes": 0, "copies": 0, "error": reason}
-    row |= {"stripped": False}
-    return Outcome(row, exit_code, f"{path}: {reason}", hint)
-
-
-def cid_of_input(given: Input) -> Outcome:
-    """The CID that the file's bytes have, alone."""
-    from store.cid_text import cid_text
-    from store.unixfs import import_file
-
-    shown = escape_path(os.fsencode(given.path))
-    if given.is_url:
-        return failed(shown, Usage.exit_code, "--cid-only: reads files, fetches nothing")
-    problem = given.error or (None if given.path == STDIN else unreadable(given.path))
-    if problem:
-        return failed(shown, FAILED, problem)
-    try:
-        with open(0 if given.path == STDIN else given.path, "rb") as stream:
-            imported = import_file(stream)
-            for _ in imported:
-                pass
-    except OSError as error:
-        return failed(shown, FAILED, (error.strerror or "unreadable").lower())
-    row = {**failed(shown, DONE, "").row, "error": None}
-    return Outcome({**row, "original": cid_text(imported.root), "size_bytes": imported.size_bytes}, DONE)
-
-
 def tell(outcome: Outcome, *, as_json: bool, cid_only: bool, alone: bool) -> None:
     """Print what became of an input."""
     row = outcome.row
@@ -226,6 +206,11 @@ def tell(outcome: Outcome, *, as_json: bool, cid_only: bool, alone: bool) -> Non
         about += ", without its metadata" if row.get("stripped") else ""
         root = short_cid(row["root"]) if sys.stdout.isatty() else row["root"]
         say(f"{word}  {root}  {printable(row['path'])}  ({about})")
+    elif row.get("dry_run"):
+        say(
+            f"would add  {printable(row['path'])}"
+            + (f"  ({size_text(row['size_bytes'])})" if row["size_bytes"] else "")
+        )
     elif row.get("job"):
         say(f"queued  job {row['job']}  {printable(row['path'])}")
     if outcome.complaint:

@@ -1,13 +1,15 @@
 """What `add` was given, one input after another: files as they are, directories only when asked.
 
-Inside a directory, entries come in the order of their names; hidden ones are skipped, and links to directories are not
-followed, so that a walk cannot loop.
+Inside a directory, entries come in the order of their names; hidden and ignored ones are skipped, and links to
+directories are not followed, so that a walk cannot loop.
 """
 
 import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from node.cli.ignoring import Ignoring
 
 STDIN = "-"
 URLS = ("http://", "https://")
@@ -33,8 +35,12 @@ class Input:
         return self.path.lower().startswith(URLS)
 
 
-def inputs(paths: Sequence[str], *, recursive: bool) -> Iterator[Input]:
-    """The files that `paths` stand for; never raises for a single one."""
+def inputs(paths: Sequence[str], *, recursive: bool, ignoring: Ignoring | None = None) -> Iterator[Input]:
+    """The files that `paths` stand for; never raises for a single one. What is named itself is not ignored.
+
+    Raises:
+        Usage: a file of patterns cannot be read.
+    """
     for path in paths:
         if path == STDIN:
             yield Input(path=path, name="stdin")
@@ -42,25 +48,29 @@ def inputs(paths: Sequence[str], *, recursive: bool) -> Iterator[Input]:
             yield Input(path=path, name=path)
         elif os.path.isdir(path):
             if recursive:
-                yield from _below(path, os.path.basename(os.path.abspath(path)))
+                yield from _below(path, os.path.basename(os.path.abspath(path)), "", ignoring or Ignoring())
             else:
                 yield Input(path=path, name=path, error="is a directory; use --recursive")
         else:
             yield Input(path=path, name=os.path.basename(path))
 
 
-def _below(path: str, name: str) -> Iterator[Input]:
+def _below(path: str, name: str, inside: str, ignoring: Ignoring) -> Iterator[Input]:
+    """What is in a directory; `inside`: its path from the one that was given."""
     try:
         with os.scandir(path) as found:
             entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
         yield Input(path=path, name=name, error=(error.strerror or "unreadable").lower())
         return
+    ignoring = ignoring.below(path, inside)
     for entry in entries:
-        if entry.name.startswith("."):
+        is_folder = entry.is_dir(follow_symlinks=False)
+        at = f"{inside}/{entry.name}" if inside else entry.name
+        if entry.name.startswith(".") or ignoring.ignores(at, is_folder=is_folder):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _below(entry.path, f"{name}/{entry.name}")
+        if is_folder:
+            yield from _below(entry.path, f"{name}/{entry.name}", at, ignoring)
         elif not (entry.is_symlink() and os.path.isdir(entry.path)):
             yield Input(path=entry.path, name=f"{name}/{entry.name}")
 
