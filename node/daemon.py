@@ -92,6 +92,7 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
         await nursery.start(partial(serve_control, operations, config.data_dir, stop, version=VERSION))
         nursery.start_soon(operations.migrating.run)
         await nursery.start(parts.jobs.run)
+        nursery.start_soon(operations.uploads.run)
         if parts.gateway is not None:
             nursery.start_soon(parts.gateway.run)
 

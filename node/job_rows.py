@@ -62,3 +62,32 @@ class JobEvent:
     name: str
     root: str | None = None
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRow:
+    """A place for an upload: send `method` with `headers` to `url`, once, then complete it.
+
+    Attributes:
+        url: presigned, in a backend; or of this peer's gateway; or, without one, a path of the control socket.
+        path: the same on the control socket; None where the place is in a backend.
+        complete: path on the control socket to be asked (POST) when the bytes are there.
+    """
+
+    id: str
+    method: str
+    url: str
+    headers: dict[str, str]
+    presigned: bool
+    path: str | None
+    complete: str
+    size_bytes: int
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadPut:
+    """The bytes of an upload are here, durably; nothing is made of them before it is completed."""
+
+    id: str
+    size_bytes: int

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Protocol
 from msgspec import Meta
 
 from node.add_options import AddOptions
-from node.job_rows import JobEvent, JobRow
+from node.job_rows import JobEvent, JobRow, UploadPut, UploadRow
 from node.jobs.job import MAX_TRIES
 from node.rows import Page
 
@@ -31,6 +31,24 @@ class FileJob:
     path: str
     options: AddOptions = field(default_factory=AddOptions)
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUpload:
+    """Ask for a place to upload an image to.
+
+    Attributes:
+        size_bytes: exactly what will come.
+        media_type: what it will be, such as `image/png`; a presigned place needs it; None: any image.
+        sha256: of the bytes, hexadecimal; None: whatever comes.
+        expires_s: how long the place is there.
+    """
+
+    size_bytes: Annotated[int, Meta(ge=1)]
+    media_type: Annotated[str, Meta(pattern="^(image|video)/[a-z0-9.+-]{1,60}$")] | None = None
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    options: AddOptions = field(default_factory=AddOptions)
+    expires_s: Annotated[float, Meta(gt=0, le=86_400)] = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +85,12 @@ class JobService(Protocol):
 
     async def file_job(self, request: FileJob) -> JobRow:
         """Queue a job that takes in a file of this machine, which must still be there when it runs."""
+
+    async def open_upload(self, request: NewUpload) -> UploadRow:
+        """A place for an upload."""
+
+    async def put_upload(self, upload_id: str, token: str, body: AsyncIterator[bytes]) -> UploadPut:
+        """The bytes of an upload whose place is here. Raises `NotFound`, also where the token is another's."""
+
+    async def complete_upload(self, upload_id: str, wait_s: float) -> JobRow:
+        """Have a job take in what was uploaded; the job once it has ended or `wait_s` are over."""

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from node.errors import Failed, NotFound, RefusedByPolicy
-from node.job_rows import JobEvent, JobRow
-from node.job_service import Act, AddUrl, FileJob, JobQuery
+from node.job_rows import JobEvent, JobRow, UploadPut, UploadRow
+from node.job_service import Act, AddUrl, FileJob, JobQuery, NewUpload
 from node.rows import Page
 
 AT = "2026-05-31T12:00:00Z"
@@ -29,6 +29,7 @@ class FakeJobs:
     """A few jobs; a URL with `slow` in it is never done, one with `gone` in it fails."""
 
     def __init__(self) -> None:
+        self.uploads: dict[str, tuple[NewUpload, bytes]] = {}
         self.queue: dict[int, JobRow] = {
             1: job(1, "done", "https://example.org/old.png", progress=1.0, step="pinned", root=ROOT),
             2: job(
@@ -88,4 +89,31 @@ class FakeJobs:
     async def file_job(self, request: FileJob) -> JobRow:
         number = len(self.queue) + 1
         self.queue[number] = job(number, "queued", request.path, kind="file")
+        return self.queue[number]
+
+    async def open_upload(self, request: NewUpload) -> UploadRow:
+        if request.size_bytes > 1000:
+            raise Failed("too large: 2 KiB, at most 1000 B")
+        upload_id = f"up{len(self.uploads)}"
+        self.uploads[upload_id] = (request, b"")
+        path = f"/v1/uploads/{upload_id}/bytes?token=secret"
+        return UploadRow(
+            id=upload_id, method="PUT", url=path, headers={}, presigned=False, path=path,
+            complete=f"/v1/uploads/{upload_id}/complete", size_bytes=request.size_bytes, expires_at=AT,
+        )  # fmt: skip
+
+    async def put_upload(self, upload_id: str, token: str, body: AsyncIterator[bytes]) -> UploadPut:
+        if upload_id not in self.uploads or token != "secret":
+            raise NotFound(f"upload {upload_id!r}: no such upload, or it has expired")
+        content = b"".join([part async for part in body])
+        self.uploads[upload_id] = (self.uploads[upload_id][0], content)
+        return UploadPut(id=upload_id, size_bytes=len(content))
+
+    async def complete_upload(self, upload_id: str, wait_s: float) -> JobRow:
+        request, content = self.uploads[upload_id]
+        number, name = len(self.queue) + 1, request.options.name or "upload"
+        row = job(number, "done", name, kind="upload", root=ROOT, progress=1.0)
+        if not content.startswith(b"IMAGE"):
+            row = replace(row, state="failed", error="not an image", error_code=1, root=None)
+        self.queue[number] = replace(row, result={**ADDED, "path": name})
         return self.queue[number]

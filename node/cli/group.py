@@ -23,6 +23,7 @@ COMMANDS = {
     "expel": "a peer belongs no more",
     "backup": "write this peer's keys, settings and records to a file",
     "add": "add images",
+    "upload": "send images' bytes to the daemon, or to its bucket",
     "get": "write an image out",
     "ls": "list images",
     "show": "one image in full",

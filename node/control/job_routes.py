@@ -6,8 +6,8 @@ from typing import Any
 from node.control import queries
 from node.control.endpoint import Asked, Endpoint, Form
 from node.errors import Usage
-from node.job_rows import JobEvent, JobRow
-from node.job_service import Act, AddUrl, FileJob, JobQuery
+from node.job_rows import JobEvent, JobRow, UploadPut, UploadRow
+from node.job_service import Act, AddUrl, FileJob, JobQuery, NewUpload
 from node.service import Service
 
 
@@ -78,6 +78,34 @@ JOB_ENDPOINTS: tuple[Endpoint, ...] = (
         name="job",
         summary="One job, once it has ended or `wait_s` are over",
         call=lambda service, asked: service.job(_id(asked), asked.query.wait_s),
+        answer=JobRow,
+        query=queries.JobWait,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/uploads",
+        name="open_upload",
+        summary="Ask for a place to upload an image to: presigned, or here and once",
+        call=lambda service, asked: service.open_upload(asked.body),
+        answer=UploadRow,
+        body=NewUpload,
+    ),
+    Endpoint(
+        method="PUT",
+        path="/v1/uploads/{id}/bytes",
+        name="put_upload",
+        summary="The bytes of an upload",
+        call=lambda service, asked: service.put_upload(asked.path["id"], asked.query.token, asked.upload),
+        answer=UploadPut,
+        query=queries.UploadToken,
+        upload=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/uploads/{id}/complete",
+        name="complete_upload",
+        summary="Have a job take in what was uploaded",
+        call=lambda service, asked: service.complete_upload(asked.path["id"], asked.query.wait_s),
         answer=JobRow,
         query=queries.JobWait,
     ),

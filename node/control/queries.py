@@ -82,6 +82,13 @@ class JobWait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UploadToken:
+    """What opens the place of an upload, once."""
+
+    token: Annotated[str, msgspec.Meta(max_length=100)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """`AddOptions`, flat; `replicas` is MIN:MAX."""
 

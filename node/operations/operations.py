@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterable
 from node.add_options import AddOptions
 from node.edit_service import ChangeEdit, EditRow, OpenEdit, SaveEdit
 from node.governing import AddSteward, CharterRow, Expel, Expelled, RemoveSteward, SetCharter
-from node.job_rows import JobEvent, JobRow
-from node.job_service import Act, AddUrl, FileJob, JobQuery
+from node.job_rows import JobEvent, JobRow, UploadPut, UploadRow
+from node.job_service import Act, AddUrl, FileJob, JobQuery, NewUpload
 from node.operations.adding import Adding
 from node.operations.alike import Alike
 from node.operations.archives import Archives
@@ -29,6 +29,7 @@ from node.operations.registering import register_sources
 from node.operations.removing import Removing
 from node.operations.repairing import Repairing
 from node.operations.truth import Truth
+from node.operations.upload_desk import UploadDesk
 from node.operator_rows import (
     DrainPlanRow,
     DrainRow,
@@ -83,6 +84,7 @@ class Operations:
 
     Attributes:
         migrating: moves flows; to be run.
+        uploads: those that are expected; to be run.
         invites_open_until_ms: until when an invite made here can be redeemed, wall-clock milliseconds; 0 without one.
     """
 
@@ -92,6 +94,8 @@ class Operations:
         self._adding = Adding(parts)
         register_sources(parts, self._adding)
         self._job_desk = JobDesk(parts.jobs, self._adding)
+        self._upload_desk = UploadDesk(parts, self._adding)
+        self.uploads = self._upload_desk.uploads
         self._looking = Looking(parts, self._bin)
         self._contents = Contents(parts, self._looking)
         self._alike = Alike(parts, self._looking)
@@ -261,6 +265,16 @@ class Operations:
 
     async def file_job(self, request: FileJob) -> JobRow:
         return await self._job_desk.file_job(request)
+
+    async def open_upload(self, request: NewUpload) -> UploadRow:
+        return await self._upload_desk.open(request)
+
+    async def put_upload(self, upload_id: str, token: str, body: AsyncIterator[bytes]) -> UploadPut:
+        return await self._upload_desk.put(upload_id, token, body)
+
+    async def complete_upload(self, upload_id: str, wait_s: float) -> JobRow:
+        job = await self._upload_desk.complete(upload_id)
+        return await self._job_desk.job(job.id, wait_s)
 
     async def maintenance(self) -> MaintenanceRow:
         return await self._ordering.maintenance()

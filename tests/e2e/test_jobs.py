@@ -14,6 +14,7 @@ from PIL import Image
 
 from node.control.client import Control
 from node.demo.peers import Peer, swarm, wait_until
+from node.errors import Failed, NotFound
 from node.jobs.job import State
 from node.jobs.ledger import Ledger
 
@@ -158,6 +159,29 @@ def test_what_happens_to_jobs_is_streamed_and_can_be_taken_up_again(peer: Peer, 
     assert json.loads(first[len(b"data: ") :]) == told[-1]
     seen = peer.call("jobs", "--json")
     assert str(row["job"]) in seen
+
+
+def test_files_are_uploaded_and_the_api_takes_the_same_three_steps(peer: Peer, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    good.write_bytes(picture(505))
+    bad.write_bytes(b"words" * 100)
+    done = peer.run("upload", str(good), str(bad), "--flow", "sent", "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1
+    assert [(row["path"], row["error"] is None) for row in rows] == [(str(good), True), (str(bad), False)]
+    assert peer.rows("ls", "--flow", "sent")[0]["root"] == rows[0]["root"]
+    with Control(peer.data_dir) as control:
+        place = control.call("POST", "/v1/uploads", {"size_bytes": len(picture(506)), "options": {"name": "a.png"}})
+        with pytest.raises(NotFound):
+            control.open("PUT", f"/v1/uploads/{place['id']}/bytes?token=x", upload=[picture(506)]).read()
+        control.open(place["method"], place["url"], upload=[picture(506)]).read()
+        with pytest.raises(Failed, match="has been used"):
+            control.open(place["method"], place["url"], upload=[picture(506)]).read()
+    peer.kill()
+    peer.start()
+    with Control(peer.data_dir) as control:
+        job = control.call("POST", f"{place['complete']}?wait_s=60", timeout_s=90)
+    assert (job["state"], job["result"]["new"]) == ("done", True), "what was acknowledged outlives the daemon"
 
 
 @pytest.mark.slow
