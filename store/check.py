@@ -54,6 +54,7 @@ def check_store(files: Files, home: str, readers: Readers, trouble: Exception | 
         _result("intents", "carried out", "left", (row[0] for row in readers.rows("SELECT target FROM intents"))),
         _result("staging", "empty", "left in staging/", _staged(files, home)),
         _result("blocks", "all there", "missing or of another size", _absent(files, home, readers)),
+        _result("backends", "as listed", "lost on other backends", _lost_elsewhere(readers)),
         _result("unlisted", "none", "not in the catalogue", _unlisted(files, home, readers)),
         _result("used bytes", "as counted", "counted wrongly", _miscounted(readers)),
         _result("records", "whole", "damaged", _damaged(files, home, readers)),
@@ -97,6 +98,13 @@ def _absent(files: Files, home: str, readers: Readers) -> Iterator[str]:
             yield f"{PACKS}/{name}"
 
 
+def _lost_elsewhere(readers: Readers) -> Iterator[str]:
+    """What roots held on other backends have lost there; whether all of it is there only a scrub knows."""
+    sql = "SELECT r.kind, b.name FROM kept_blocks b JOIN kept_roots r ON r.id = b.kept WHERE b.bad AND r.state = 'held'"
+    for kind, name in readers.rows(sql):
+        yield f"{kind}: {name}"
+
+
 def _unlisted(files: Files, home: str, readers: Readers) -> Iterator[str]:
     for shard in files.names(f"{home}/{BLOCKS}"):
         for name in files.names(f"{home}/{BLOCKS}/{shard}") if len(shard) == 2 else []:
@@ -116,6 +124,11 @@ def _miscounted(readers: Readers) -> Iterator[str]:
         " FROM state WHERE name = 'used_bytes'"
     )[0]:
         yield "used_bytes"
+    for (kind,) in readers.rows(
+        "SELECT kind FROM kept_used u WHERE used_bytes <> (SELECT ifnull(sum(length_bytes), 0) FROM kept_blocks b"
+        " JOIN kept_roots r ON r.id = b.kept WHERE r.kind = u.kind)"
+    ):
+        yield f"bytes on {kind}"
     for (name,) in readers.rows(
         "SELECT name FROM packs p WHERE live_bytes <>"
         " (SELECT ifnull(sum(b.size_bytes), 0) FROM blocks b WHERE b.place = p.id AND b.place > 0)"

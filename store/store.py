@@ -20,7 +20,7 @@ from store.collecting import Collected, collect
 from store.commits import Batch, Writer
 from store.compaction import Compactor
 from store.condition import Condition
-from store.errors import BlockCorrupt, BlockNotFound
+from store.errors import BlockCorrupt, BlockNotFound, DiskFailed
 from store.files import Files, Site, disk_errors
 from store.holdings import Held, Holding, HoldingState
 from store.image_commits import ImageCommits
@@ -162,8 +162,8 @@ class Store:
         try:
             block = read_block(self._files, self._home, self._readers, key)
             verify_block(cid, block)
-        except (BlockNotFound, BlockCorrupt):
-            if self.is_here(key):
+        except (BlockNotFound, BlockCorrupt, DiskFailed) as error:
+            if not isinstance(error, DiskFailed) and self.is_here(key):
                 self.condition.quarantine(key)
             if self.kinds.size(key) is None:
                 raise

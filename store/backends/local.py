@@ -99,10 +99,13 @@ class LocalBackend:
 
     def roots(self) -> Iterator[bytes]:
         self._check_present()
-        for shard in self._names(f"{self._directory}/{IMAGES}"):
-            for text in self._names(f"{self._directory}/{IMAGES}/{shard}"):
+        above = f"{self._directory}/{IMAGES}"
+        for shard in self._names(above):
+            for text in self._names(f"{above}/{shard}"):
                 with suppress(BadCid):  # not ours
-                    yield parse_cid(text)
+                    root = parse_cid(text)
+                    if self._names(self._folder(root)):  # a power loss brings empty folders back
+                        yield root
 
     def presign_put(self, upload_id: str, size_bytes: int, media_type: str) -> PresignedPut | None:
         return None

@@ -252,6 +252,7 @@ def test_a_damaged_object_is_found_retracted_and_made_whole(
     assert set(result.bad) == lost
     assert {cid for cid, roots in store.kinds.missing("local") if roots == (one.root,)} == lost
     assert store.size(bad) is None
+    assert [result.check for result in store.check() if not result.ok] == ["backends"]
     store.retract([one.root], "local")
     assert held(store) == set()
     assert store.kinds.missing("local") == []
