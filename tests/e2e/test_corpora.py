@@ -1,7 +1,7 @@
 """The test images of Pillow and of thumbor, hostile and broken ones among them, through `add --recursive` of a real daemon.
 
 Every file ends as an image or with a reason, and the daemon is the same process afterwards. `scripts/get-images` unpacks
-them. All are added where PINAKOTHEK_CORPORA=all; every seventh, and all of thumbor's photos that have a story, otherwise.
+them. All are added where PINAKOTHEK_CORPORA=all; every fifth otherwise.
 """
 
 import json
@@ -16,7 +16,7 @@ import pytest
 from node.demo.peers import Peer, swarm
 
 ALL = os.environ.get("PINAKOTHEK_CORPORA") == "all"
-EVERY = 1 if ALL else 7
+EVERY = 1 if ALL else 5
 TIMEOUT_S = 3600 if ALL else 300
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".tif", ".tiff", ".svg", ".bmp", ".jp2", ".psd"}
 
@@ -71,4 +71,4 @@ def test_every_file_is_added_or_refused_with_a_reason(peer: Peer, tmp_path: Path
     assert peer.one("status")["peer_id"] == peer.peer_id
     listed = {row["name"] for row in peer.rows("ls", "--flow", name)}
     assert len(listed) == len([row for row in rows if row["root"]])
-    assert list((peer.data_dir / "workspace").iterdir()) == []
+    assert [path.name for path in (peer.data_dir / "workspace").iterdir() if path.name != "jobs"] == []

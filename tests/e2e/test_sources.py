@@ -3,7 +3,9 @@
 import io
 import json
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from PIL import Image
@@ -18,7 +20,8 @@ FRAMES = [scene().rotate(15 * number) for number in range(13)]
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    with swarm(tmp_path_factory.mktemp("sources"), ("solo",)) as peers:
+    env = {"PINAKOTHEK_FETCH_ALLOW_CIDRS": "127.0.0.0/8"}
+    with swarm(tmp_path_factory.mktemp("sources"), ("solo",), env=env) as peers:
         yield peers[0]
 
 
@@ -32,7 +35,8 @@ def opened(peer: Peer, root: str, tmp_path: Path, variant: str) -> Image.Image:
 
 
 def workspace(peer: Peer) -> list[str]:
-    return [path.name for path in (peer.data_dir / "workspace").iterdir()]
+    """What lies in the workspace, but for the folder of all jobs."""
+    return [path.name for path in (peer.data_dir / "workspace").iterdir() if path.name != "jobs"]
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,34 @@ def test_an_animation_has_ten_frames_and_a_preview(peer: Peer, gif: str, tmp_pat
     assert getattr(opened(peer, gif, tmp_path, "preview"), "n_frames", 1) == 13
 
 
+class _Gif(BaseHTTPRequestHandler):
+    """Serves one GIF, twice as fast as the other."""
+
+    CONTENT = saved(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:], duration=25)
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.CONTENT)))
+        self.end_headers()
+        self.wfile.write(self.CONTENT)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_gif_is_fetched_stored_and_recorded(peer: Peer, tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Gif) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/moving.gif"
+        row = peer.one("add", url)
+        server.shutdown()
+    shown = peer.one("show", row["root"])
+    assert (shown["origin"], shown["media_type"]) == (url, "image/gif")
+    assert {"frame-09.webp", "preview.webp", "small.webp"} <= {row["name"] for row in shown["files"]}
+    assert read_back(peer, row["root"], tmp_path) == _Gif.CONTENT
+    assert workspace(peer) == []
+
+
 def test_every_frame_of_an_animation_is_composed_in_the_workspace(peer: Peer, gif: str, tmp_path: Path) -> None:
     peer.call("edit", gif, "--frame", "12", "-o", str(tmp_path / "twelve.png"))
     assert psnr_db(Image.open(tmp_path / "twelve.png").convert("RGB"), FRAMES[12]) > 25
@@ -55,8 +87,7 @@ def test_every_frame_of_an_animation_is_composed_in_the_workspace(peer: Peer, gi
         session = control.call("POST", "/v1/edits", {"ref": gif})
         content = control.open("GET", f"/v1/edits/{session['edit']}/frames/11").read()
         assert psnr_db(Image.open(io.BytesIO(content)).convert("RGB"), FRAMES[11]) > 25
-        [folder] = (peer.data_dir / "workspace").iterdir()
-        assert len(list(folder.glob("frame-*.png"))) == 13
+        assert len(list((peer.data_dir / "workspace").glob("edit-*/frame-*.png"))) == 13
         control.call("DELETE", f"/v1/edits/{session['edit']}")
     assert workspace(peer) == []
 
