@@ -11,13 +11,14 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
 import trio
 
 from node.assembly.daemon import assemble
+from node.backends_opening import make_backends
 from node.config import Effective
 from node.control.server import serve as serve_control
 from node.errors import Failed, UserError
@@ -29,6 +30,7 @@ from node.running import Daemon
 from node.swarm.verifiers import Verifiers
 from node.version import VERSION
 from protocol.net.errors import ListenFailed
+from store.backends import Backend
 from store.errors import StoreError
 from store.store import Store
 
@@ -72,8 +74,9 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
     """Start everything, say that it is ready, and run until a signal."""
     config = effective.config
     stop = trio.Event()
+    backends = make_backends(config.backends, config.allow_backends)
     async with (
-        opened(effective) as store,
+        opened(effective, backends) as store,
         opened_ledger(effective) as ledger,
         DecoderPool() as decoder,
         Verifiers() as verifiers,
@@ -81,7 +84,7 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
     ):
         await nursery.start(_stop_on_signals, stop)
         gc.disable()  # what a start reads is here to stay: no search for cycles need look at it, now or ever
-        daemon = await assemble(effective, store, decoder, verify=verifiers.verify, ledger=ledger)
+        daemon = await assemble(effective, store, decoder, backends=backends, verify=verifiers.verify, ledger=ledger)
         gc.freeze()
         gc.enable()
         parts = daemon.parts
@@ -106,9 +109,9 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
 
 
 @asynccontextmanager
-async def opened(effective: Effective) -> AsyncIterator[Store]:
+async def opened(effective: Effective, backends: Mapping[str, Backend]) -> AsyncIterator[Store]:
     """The store on the data directory, closed at the end whatever happens."""
-    store = await trio.to_thread.run_sync(Store.open, effective.config.data_dir)
+    store = await trio.to_thread.run_sync(partial(Store.open, effective.config.data_dir, backends=backends))
     try:
         yield store
     finally:

@@ -10,6 +10,7 @@ import trio
 
 from node.events import wall_ms
 from node.parts import Parts
+from node.replication.claims import Claims
 from node.replication.ever_held import EverHeld
 from node.replication.recovering import Recovering
 from node.replication.releasing import Releasing
@@ -64,6 +65,7 @@ class Inner:
     vigil: Vigil
     heard_before: Mapping[PeerId, Heard]
     ever_held: EverHeld
+    claims: Claims
 
 
 class Daemon:
@@ -146,6 +148,7 @@ class Daemon:
             self._retraction,
             Worker("disk", self.parts.disk.work),
             Worker("backends", self.parts.backends.work),
+            Worker("claims", self._inner.claims.work),
             Worker("audit", self.parts.auditing.work),
             Worker("scrub", self.parts.scrubbing.work),
             Worker("recovery", self._inner.recovering.work),

@@ -9,6 +9,7 @@ from typing import Protocol, Self, TypeVar
 
 from protocol.audit_messages import AuditAnswer, AuditAsk
 from protocol.beat import BackendReport, Beat, HoldingsSummary, SignedBeat, link_name, open_beat, sign_beat
+from protocol.claim_messages import ClaimAnswer, ClaimAsk
 from protocol.codec import Body, decode, encode
 from protocol.holdings_messages import (
     Change,
@@ -66,6 +67,8 @@ __all__ = [
     "Change",
     "CharterAnswer",
     "CharterAsk",
+    "ClaimAnswer",
+    "ClaimAsk",
     "Doubt",
     "DoubtNotice",
     "Element",
@@ -139,7 +142,7 @@ M = TypeVar("M", bound=Message)
 
 SYNC_ASKS = (SyncCompare, SyncWant, SyncFetch, LastHeardAsk)
 SYNC_ANSWERS = (SyncRanges, SyncRecords, SyncElements, LastHeardAnswer, NoAnswer)
-REPLICA_ASKS = (LeaseAsk, LeaseReturn, ReceiptAsk, DoubtNotice)
+REPLICA_ASKS = (LeaseAsk, LeaseReturn, ReceiptAsk, DoubtNotice, ClaimAsk)
 QUERY_ASKS = (InfoAsk, RootAsk, ListAsk, CharterAsk, SimilarAsk, ThumbAsk)
 QUERY_ANSWERS = (InfoAnswer, StatAnswer, LocateAnswer, ListAnswer, CharterAnswer, SimilarAnswer, ThumbAnswer, NoAnswer)
 

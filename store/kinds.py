@@ -90,8 +90,8 @@ class Kinds:
         """A block's size in bytes, None where no backend has it."""
         return kept.size(self._readers, key) if self._backends else None
 
-    def get(self, key: bytes) -> bytes:
-        """Return a block from whichever backend has it, hashed.
+    def get(self, key: bytes, kind: str | None = None) -> bytes:
+        """Return a block, hashed, from the backend `kind`, or for None from whichever has it.
 
         Raises:
             BlockNotFound: none has it, or none any more.
@@ -100,6 +100,8 @@ class Kinds:
         """
         failed: StoreError | None = None
         for block in kept.find(self._readers, key) if self._backends else ():
+            if kind not in (None, block.kind):
+                continue
             try:
                 return self._read(key, block)
             except (BlockCorrupt, BlockNotFound, BackendFailed) as error:

@@ -11,16 +11,16 @@ from pathlib import Path
 from store import catalogue, check, facts, holdings, letting_go, ownership, scrub
 from store import records as record_table
 from store.backends.contract import Backend
-from store.blocks import find, key_of, read_block
+from store.block_reading import BlockReading
+from store.blocks import key_of
 from store.catalogue import Readers, sql_errors
 from store.check import CheckResult
-from store.cid import inline_block, verify_block
+from store.cid import inline_block
 from store.clock import wall_clock_ms
 from store.collecting import Collected, collect
 from store.commits import Batch, Writer
 from store.compaction import Compactor
 from store.condition import Condition
-from store.errors import BlockCorrupt, BlockNotFound, DiskFailed
 from store.files import Files, Site, disk_errors
 from store.holdings import Held, Holding, HoldingState
 from store.image_commits import ImageCommits
@@ -94,6 +94,7 @@ class Store:
         )
         self.condition = Condition(files, self._home, self._readers, self._writer, self.store_id)
         self.kinds = Kinds(backends, self._readers, self._writer, clock_ms, lambda: self.rebuilt)
+        self._reading = BlockReading(files, self._home, self._readers, self.condition, self.kinds)
         self._images = ImageCommits(self, self._writer, self.kinds, clock_ms)
         self._compactor = Compactor(files, self._home, self._readers, self._writer, opened.staging)
         self._collecting = threading.Lock()
@@ -155,20 +156,11 @@ class Store:
             DiskFailed: the disk, or the backend, cannot read it.
             BadCid: no CID that we can check.
         """
-        inline = inline_block(cid)
-        if inline is not None:
-            return inline
-        key = key_of(cid)
-        try:
-            block = read_block(self._files, self._home, self._readers, key)
-            verify_block(cid, block)
-        except (BlockNotFound, BlockCorrupt, DiskFailed) as error:
-            if not isinstance(error, DiskFailed) and self.is_here(key):
-                self.condition.quarantine(key)
-            if self.kinds.size(key) is None:
-                raise
-            return self.kinds.get(key)
-        return block
+        return self._reading.get(cid)
+
+    def reader(self, kind: str) -> Callable[[bytes], bytes]:
+        """`get` for what lies on one kind, whatever lies on the others: a proof of that copy reads these."""
+        return self._reading.of_kind(kind)
 
     def has(self, cid: bytes) -> bool:
         """Whether a block is listed and not known to be bad; an identity CID holds its own."""
@@ -176,16 +168,15 @@ class Store:
 
     def is_here(self, key: bytes) -> bool:
         """Whether the embedded store has a block."""
-        return self._size_here(key) is not None
+        return self._reading.is_here(key)
+
+    def is_near(self, cid: bytes) -> bool:
+        """Whether `get` finds the block here, without asking a backend. Raises: BadCid."""
+        return inline_block(cid) is not None or self.is_here(key_of(cid))
 
     def size(self, cid: bytes) -> int | None:
         """Return a block's size in bytes, None if it is not here. Raises: BadCid."""
-        inline = inline_block(cid)
-        if inline is not None:
-            return len(inline)
-        key = key_of(cid)
-        here = self._size_here(key)
-        return self.kinds.size(key) if here is None else here
+        return self._reading.size(cid)
 
     def put(self, blocks: Iterable[tuple[bytes, bytes]], *, owner: Owner, verified: bool = False) -> int:
         """Store blocks for an owner, all or none; those that are here already it comes to own as well.
@@ -375,10 +366,6 @@ class Store:
         """
         args = (self._files, self._home, self._readers, self._writer, self.condition.quarantine, max_bytes, anew)
         return scrub_both(lambda: scrub.scrub(*args), self.kinds, self._readers, self._writer, max_bytes, anew)
-
-    def _size_here(self, key: bytes) -> int | None:
-        place = find(self._readers, key)
-        return None if place is None or place.place is None else place.size_bytes
 
     def _state(self, name: str) -> int:
         return int(self._readers.row("SELECT value FROM state WHERE name = ?", (name,))[0])

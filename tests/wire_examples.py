@@ -148,6 +148,8 @@ MESSAGES: tuple[m.Message, ...] = (
     m.ReceiptAsk(pin=RAW),
     m.ReceiptAnswer(receipt=RAW),
     m.DoubtNotice(doubt=RAW),
+    m.ClaimAsk(root=ROOT, kind="s3", store_id="0badcafe"),
+    m.ClaimAnswer(free=True),
     m.AuditAsk(nonce=DIGEST, root=ROOT, kind="ipfs", recheck=True),
     m.AuditAnswer(proof=DIGEST),
     m.SyncCompare(ranges=pack([Part(b"\x05\x80"), Part(END, fingerprint=bytes(range(16)))])),

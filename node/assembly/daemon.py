@@ -154,7 +154,7 @@ def _inner(ground: Ground, talking: Talk, upkeep: Upkeep) -> Inner:
     return Inner(
         contacts=talking.contacts, listening=talking.listening, catching_up=talking.catching_up,
         comeback=talking.comeback, releasing=upkeep.releasing, recovering=upkeep.recovering, about=ground.about,
-        gatekeeping=ground.gatekeeping, vigil=upkeep.vigil, heard_before=ground.heard, ever_held=upkeep.ever_held,
+        gatekeeping=ground.gatekeeping, vigil=upkeep.vigil, heard_before=ground.heard, ever_held=upkeep.ever_held, claims=upkeep.claims,
         belonging=BelongingWatch(ground.network.rpc, ground.knowledge, reachable=talking.contacts.linked),
     )  # fmt: skip
 

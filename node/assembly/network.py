@@ -36,7 +36,7 @@ def make_network(config: Config, key: KeyPair, store: Store, counting: RecordSet
 
     async def get_block(cid: bytes) -> bytes | None:
         try:
-            if (store.size(cid) or 0) <= INLINE_READ_BYTES:
+            if store.is_near(cid) and (store.size(cid) or 0) <= INLINE_READ_BYTES:
                 return store.get(cid)
             return await trio.to_thread.run_sync(store.get, cid)
         except BlockNotFound:

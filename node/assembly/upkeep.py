@@ -8,6 +8,7 @@ from node.assembly.talk import Talk
 from node.assembly.truth import Truth
 from node.events import wall_ms
 from node.replication.beliefs import Beliefs
+from node.replication.claims import Claims
 from node.replication.controller import Controller
 from node.replication.draining import Draining
 from node.replication.ever_held import EverHeld
@@ -37,6 +38,7 @@ class Upkeep:
     draining: Draining
     vigil: Vigil
     receipts: Receipts
+    claims: Claims
 
 
 def keep_up(ground: Ground, talk: Talk, truth: Truth, sources: Sources, *, ingesting: Callable[[], bool]) -> Upkeep:
@@ -72,10 +74,13 @@ def keep_up(ground: Ground, talk: Talk, truth: Truth, sources: Sources, *, inges
     about.has_left = lambda: draining.has_left
     controller.outlook.listeners.append(draining.looked_at)
     receipts = Receipts(rpc, knowledge, ground.key, store_id=ground.offering.store_id, owners_of=controller.owners_of)
-    answer_replica_calls(rpc, releasing, receipts, on_doubt=truth.auditing.heard)
+    claims = Claims(
+        rpc, store, knowledge, ground.offering, busy=executor.work.is_making, blocked=lambda: hooks.blocked()
+    )
+    answer_replica_calls(rpc, releasing, receipts, claims, on_doubt=truth.auditing.heard)
     return Upkeep(
         recovering=recovering, ever_held=ever_held, storm=storm, releasing=releasing, executor=executor,
-        controller=controller, draining=draining, receipts=receipts,
+        controller=controller, draining=draining, receipts=receipts, claims=claims,
         vigil=Vigil(controller.outlook, knowledge.events, blocked=lambda: hooks.blocked()),
     )  # fmt: skip
 

@@ -139,6 +139,9 @@ class Health:
             yield Alert(check="links", detail=f"no connection with {names}, alive by what others pass on")
         if trouble := parts.disk.trouble or parts.about.refusal:
             yield Alert(check="disk", detail=f"{trouble}; no copies are placed here")
+        for kind, place in parts.offering.places.items():
+            if place.trouble:
+                yield Alert(check=f"backend {kind}", detail=f"{place.trouble}; no copies are placed there")
         if not store.free_bytes:
             yield Alert(check="full", detail="this peer has no room left")
 
@@ -188,7 +191,13 @@ class Health:
         trouble = self._parts.disk.trouble
         return [
             CheckRow(check="reads", ok=not trouble, detail=trouble or "the disk gives back what it was given"),
+            *self._backend_checks(),
             CheckRow(check="lost", ok=not lost, detail=f"{lost} roots without a live copy" if lost else "none"),
             CheckRow(check="clock", ok=not clock.wrong, detail=policy.offset_text(clock.ahead_ms)),
             *belonging.checks(self._parts),
         ]
+
+    def _backend_checks(self) -> Iterator[CheckRow]:
+        for kind, place in self._parts.offering.places.items():
+            told = place.trouble or f"{place.backend.place}, store {place.store_id}"
+            yield CheckRow(check=f"backend {kind}", ok=not place.trouble, detail=told)

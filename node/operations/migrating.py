@@ -245,7 +245,7 @@ class Migrating:
     async def _take_for_moved(self, move: _Move, root: bytes) -> None:
         if self._parts.knowledge.own.holds(root, move.backend):
             try:
-                await trio.to_thread.run_sync(read_whole, self._parts.store, root)
+                await trio.to_thread.run_sync(read_whole, self._parts.store, root, move.backend)
             except StoreError as error:
                 log.warning("%s has not moved to %s: %s", cid_text(root), move.backend, error)
                 self._parts.auditing.unreadable()

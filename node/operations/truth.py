@@ -57,7 +57,7 @@ class Truth:
         blocks, error = 0, None
         if held:
             try:
-                blocks, _ = await trio.to_thread.run_sync(read_whole, self._parts.store, key.root)
+                blocks, _ = await trio.to_thread.run_sync(read_whole, self._parts.store, *key)
             except StoreError as bad:
                 error = str(bad)
                 self._parts.auditing.unreadable()

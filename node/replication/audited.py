@@ -54,7 +54,7 @@ class Audited:
         self._on_unreadable = on_unreadable
         self._proofs = trio.CapacityLimiter(PROOFS_AT_ONCE)
         self._turns: dict[str, _Turn] = {}
-        self._waiting: dict[bytes, None] = {}
+        self._waiting: dict[tuple[bytes, str], None] = {}
         self._wake = trio.Event()
         self.answered = 0
         self.unable = 0
@@ -80,7 +80,7 @@ class Audited:
         if not self._holds(ask.root, ask.kind):
             return AuditAnswer(reason="this peer does not hold the root")
         if ask.recheck:
-            self.recheck(ask.root)
+            self.recheck(ask.root, ask.kind)
         turn = self._turns.setdefault(asker, _Turn())
         turn.waiting += 1
         try:
@@ -89,7 +89,8 @@ class Audited:
                 async with self._proofs:
                     began_s = trio.current_time()
                     try:
-                        proof = await trio.to_thread.run_sync(prove, ask.nonce, self._me, ask.root, self._store.get)
+                        get = self._store.reader(ask.kind)
+                        proof = await trio.to_thread.run_sync(prove, ask.nonce, self._me, ask.root, get)
                     finally:
                         now_s = trio.current_time()
                         turn.next_s = now_s + IDLE_SHARE * (now_s - began_s)
@@ -108,10 +109,10 @@ class Audited:
         if not turn.waiting and turn.next_s <= trio.current_time():
             self._turns.pop(asker, None)
 
-    def recheck(self, root: bytes) -> None:
+    def recheck(self, root: bytes, kind: str) -> None:
         """Hash every block of a root soon: somebody has reason to doubt it."""
         if len(self._waiting) < RECHECKS_WAITING:
-            self._waiting[root] = None
+            self._waiting[root, kind] = None
             self._wake.set()
 
     async def run(self) -> None:
@@ -120,26 +121,27 @@ class Audited:
             await self._wake.wait()
             self._wake = trio.Event()
             while self._waiting:
-                root = next(iter(self._waiting))
-                await self._rehash(root)
-                del self._waiting[root]
+                copy = next(iter(self._waiting))
+                await self._rehash(*copy)
+                del self._waiting[copy]
 
-    async def _rehash(self, root: bytes) -> None:
+    async def _rehash(self, root: bytes, kind: str) -> None:
         began_s = trio.current_time()
         try:
             async with self._proofs:
-                await trio.to_thread.run_sync(read_whole, self._store, root)
+                await trio.to_thread.run_sync(read_whole, self._store, root, kind)
         except StoreError as error:
             log.warning("%s is doubted, and rightly so: %s", cid_text(root), error)
             self._on_unreadable()
         await trio.sleep(IDLE_SHARE * (trio.current_time() - began_s))
 
 
-def read_whole(store: Store, root: bytes) -> tuple[int, int]:
-    """Hash every block of a root; how many, and their bytes (in a thread). Raises: StoreError: one cannot be read."""
+def read_whole(store: Store, root: bytes, kind: str) -> tuple[int, int]:
+    """Hash every block of a root on a kind; how many, and their bytes (in a thread). Raises: StoreError: one cannot be read."""
     count = size_bytes = 0
-    for cid in blocks_of(root, store.get):
-        size_bytes += len(store.get(cid))
+    get = store.reader(kind)
+    for cid in blocks_of(root, get):
+        size_bytes += len(get(cid))
         count += 1
     return count, size_bytes
 

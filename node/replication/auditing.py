@@ -98,7 +98,7 @@ class Auditing:
         blocked: Callable[[], str | None],
         owners_of: Callable[[bytes, str], Sequence[str]],
         on_unreadable: Callable[[], None],
-        on_doubted: Callable[[bytes], None],
+        on_doubted: Callable[[bytes, str], None],
         on_judged: Callable[[list[bytes]], None],
         chance: random.Random | None = None,
     ) -> None:
@@ -210,7 +210,7 @@ class Auditing:
             return {}
         nonce = secrets.token_bytes(32)
         try:
-            expected = await trio.to_thread.run_sync(self._expected, nonce, root, holders, limiter=self._reading)
+            expected = await trio.to_thread.run_sync(self._expected, nonce, root, kind, holders, limiter=self._reading)
         except StoreError as error:
             log.warning("%s is not audited: %s", cid_text(root), error)
             self.unreadable()
@@ -229,8 +229,9 @@ class Auditing:
                 nursery.start_soon(ask, holder)
         return outcomes
 
-    def _expected(self, nonce: bytes, root: bytes, holders: Sequence[str]) -> dict[str, bytes]:
-        return proofs(nonce, holders, blocks_of(root, self._store.get), self._store.get)
+    def _expected(self, nonce: bytes, root: bytes, kind: str, holders: Sequence[str]) -> dict[str, bytes]:
+        get = self._store.reader(kind)
+        return proofs(nonce, holders, blocks_of(root, get), get)
 
     async def _ask(self, copy: Copy, nonce: bytes, expected: bytes) -> Outcome:
         doubted = self.audits.verdict_on(copy) != "trusted"
@@ -326,7 +327,7 @@ class Auditing:
             raise Refused(Reason.NOT_ALLOWED, f"{peer_id} passes on a doubt of {doubt.challenger}")
         if doubt.holder == self._knowledge.me:
             if self._knowledge.own.holds(doubt.root, doubt.kind):
-                self._on_doubted(doubt.root)
+                self._on_doubted(doubt.root, doubt.kind)
             return
         if doubt.holder not in self._knowledge.holders(doubt.root, doubt.kind) or doubt.holder == peer_id:
             return

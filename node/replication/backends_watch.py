@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import trio
 
+from node.kinds import EMBEDDED
 from node.offering import Offering
 from node.replication.retracting import Retracting
 from node.swarm.knowledge import Knowledge
@@ -52,9 +53,14 @@ class BackendsWatch:
         self._chance = chance or random.SystemRandom()
         self._failed_once: set[str] = set()
         self._left: dict[str, list[bytes]] = {}
+        self._begun = False
 
     async def work(self) -> float:
         """Look at each backend once; the seconds until the next. Raises: StoreError: the catalogue refuses."""
+        if not self._begun:
+            self._begun = True
+            for kind in {element.kind for element in self._knowledge.own.here} - {EMBEDDED, *self._offering.places}:
+                await self._give_up(kind, f"backend {kind} is not configured on this peer any more")
         async with trio.open_nursery() as nursery:
             for kind in self._offering.places:
                 nursery.start_soon(self._look, kind)

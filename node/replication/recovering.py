@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import trio
 
+from node.kinds import EMBEDDED
 from node.offering import Offering
 from node.swarm.catching_up import CatchingUp
 from node.swarm.knowledge import Knowledge
@@ -80,21 +81,21 @@ class Recovering:
     async def _hold_what_is_whole(self) -> None:
         """Every wanted root whose blocks are all here, whether or not placement names this peer for it."""
         for root in list(self._knowledge.records.counting.roots()):
-            if root in self._looked_at or self._knowledge.own.kinds_of(root):
+            if root in self._looked_at:
                 continue
             self._looked_at.add(root)
-            wanted = self._knowledge.records.counting.wanted(root)
-            kinds = {self._offering.keeps_on(kind) for kind in (wanted.kinds if wanted else ())}
-            for kind in sorted(kinds):
+            for kind in {EMBEDDED, *self._offering.kinds} - set(self._knowledge.own.kinds_of(root)):
                 holding = await trio.to_thread.run_sync(self._hold, root, kind)
                 if holding is not None:
                     self._knowledge.holding_changed(holding, True)
 
     def _hold(self, root: bytes, kind: str) -> Holding | None:
         try:
-            blocks = list(walk(root, self._store.get))
+            if kind != EMBEDDED:
+                return self._store.kinds.adopt(root, kind)
+            blocks = list(walk(root, self._store.reader(EMBEDDED)))
         except StoreError as error:
-            log.info("not held again: %s: %s", cid_text(root), error)
+            log.info("not held again on %s: %s: %s", kind, cid_text(root), error)
             return None
         size_bytes = sum(block.size_bytes for block in blocks)
         return self._store.hold(root, kind=kind, blocks=[b.cid for b in blocks], size_bytes=size_bytes, frm=None)

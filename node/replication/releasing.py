@@ -117,6 +117,8 @@ class Releasing:
         if isinstance(begun, Refused):
             return begun.detail
         try:
+            if kept_on != kind and self._key.peer_id in release.ask:
+                await trio.to_thread.run_sync(self._read_all, root, kept_on, limiter=self._proofs)
             if begun.needed:
                 refusal = await self._collect(release, nonce, begun.needed)
                 if refusal is not None:
@@ -145,7 +147,9 @@ class Releasing:
         return None
 
     async def _collect(self, release: Release, nonce: bytes, needed: frozenset[str]) -> str | None:
-        expected = await trio.to_thread.run_sync(self._expected, nonce, release.root, needed, limiter=self._proofs)
+        expected = await trio.to_thread.run_sync(
+            self._expected, nonce, release.root, release.kind, needed, limiter=self._proofs
+        )
         refusals: list[str] = []
         proceed = False
 
@@ -249,20 +253,26 @@ class Releasing:
         try:
             fact = _fact(lease)
             await trio.to_thread.run_sync(self._store.set_fact, fact, lease.to_bytes())
-            proof = await trio.to_thread.run_sync(self._proof, ask.nonce, ask.root, limiter=self._proofs)
+            proof = await trio.to_thread.run_sync(self._proof, ask.nonce, ask.root, ask.kind, limiter=self._proofs)
         except StoreError as error:
             return LeaseAnswer(granted=False, reason=f"cannot prove the root: {error}")
         return LeaseAnswer(granted=True, lease=sign_lease(lease, self._key), proof=proof)
 
-    def _proof(self, nonce: bytes, root: bytes) -> bytes:
+    def _proof(self, nonce: bytes, root: bytes, kind: str) -> bytes:
         """The proof, after every block was read: somebody is about to let its own copy go for this one (in a thread)."""
-        for _ in walk(root, self._store.get):
-            pass
-        return prove(nonce, self._key.peer_id, root, self._store.get)
+        get = self._store.reader(kind)
+        self._read_all(root, kind)
+        return prove(nonce, self._key.peer_id, root, get)
 
-    def _expected(self, nonce: bytes, root: bytes, owners: frozenset[str]) -> dict[str, bytes]:
+    def _read_all(self, root: bytes, kind: str) -> None:
+        """Hash every block of a copy here (in a thread)."""
+        for _ in walk(root, self._store.reader(kind)):
+            pass
+
+    def _expected(self, nonce: bytes, root: bytes, kind: str, owners: frozenset[str]) -> dict[str, bytes]:
         """What each owner has to prove the root with (in a thread)."""
-        return proofs(nonce, sorted(owners), blocks_of(root, self._store.get), self._store.get)
+        get = self._store.reader(kind)
+        return proofs(nonce, sorted(owners), blocks_of(root, get), get)
 
     def bound(self, root: bytes, kind: str) -> bool:
         """Whether this peer has promised to keep the root."""

@@ -7,11 +7,11 @@ Source: DESIGN §7, invariant 9: a peer stops advertising what it cannot read, w
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import trio
 
-from node.kinds import EMBEDDED
+from node.kinds import EMBEDDED, KINDS
 from node.swarm.knowledge import Knowledge
 from store.cid import cid_text
 from store.errors import StoreError
@@ -47,15 +47,22 @@ class Retracting:
     async def work(self) -> float:
         """Retract what cannot be read; the seconds until the next look. Raises: StoreError."""
         self._notice_healed()
-        missing = await trio.to_thread.run_sync(self._store.missing)
+        for kind in KINDS:
+            await self._retract_bad(kind)
+        return HEALING_LOOK_S if self._waiting else LOOK_S
+
+    async def _retract_bad(self, kind: str) -> None:
+        missing = await trio.to_thread.run_sync(self._missing, kind)
         bad_of: dict[bytes, set[bytes]] = {}
         for cid, roots in missing:
             for root in roots:
                 bad_of.setdefault(root, set()).add(cid)
-        await self.retract(bad_of, "a block of it cannot be read")
+        await self.retract(bad_of, "a block of it cannot be read", kind)
         for root, cids in bad_of.items():
             self._waiting.setdefault(root, set()).update(cids)
-        return HEALING_LOOK_S if self._waiting else LOOK_S
+
+    def _missing(self, kind: str) -> Sequence[tuple[bytes, Sequence[bytes]]]:
+        return self._store.missing() if kind == EMBEDDED else self._store.kinds.missing(kind)
 
     async def retract(self, roots: Iterable[bytes], why: str, kind: str = EMBEDDED) -> None:
         """Say of these roots that they are no longer held on a kind. Raises: StoreError: the disk refuses."""

@@ -82,6 +82,10 @@ class Work:
         """Actions that wait for a free slot."""
         return len(self.fetches) + len(self.releases)
 
+    def is_making(self, key: RootKey) -> bool:
+        """Whether a copy is being fetched, or waits to be."""
+        return key in self.fetching or key in self.fetches
+
     @property
     def is_fetching(self) -> bool:
         """Whether there is anything to fetch, or being fetched."""

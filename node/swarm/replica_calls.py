@@ -1,10 +1,12 @@
-"""`/pinakothek/replica/1`: one protocol for leases, receipts and doubts; each kind of ask goes to who answers it."""
+"""`/pinakothek/replica/1`: one protocol for leases, receipts, doubts and claims; each kind of ask goes to who answers it."""
 
 from collections.abc import Callable
 
+from node.replication.claims import Claims
 from node.replication.receipts import Receipts
 from node.replication.releasing import Releasing
 from node.swarm.names import REPLICA
+from protocol.claim_messages import ClaimAsk
 from protocol.errors import Refused
 from protocol.lease_messages import LeaseAsk, LeaseReturn
 from protocol.limits import LEASE_PINS, PAGE_BYTES, RECORD_BYTES
@@ -19,13 +21,13 @@ CONCURRENCY = 64
 
 
 def answer_replica_calls(
-    rpc: Rpc, releasing: Releasing, receipts: Receipts, *, on_doubt: Callable[[str, DoubtNotice], None]
+    rpc: Rpc, releasing: Releasing, receipts: Receipts, claims: Claims, *, on_doubt: Callable[[str, DoubtNotice], None]
 ) -> None:
     """Register the protocol. `on_doubt` takes in what a member doubts."""
 
     async def answer(peer_id: str, body: bytes) -> bytes:
         try:
-            ask = read_message(body, (LeaseAsk, LeaseReturn, ReceiptAsk, DoubtNotice))
+            ask = read_message(body, (LeaseAsk, LeaseReturn, ReceiptAsk, DoubtNotice, ClaimAsk))
         except Refused as error:
             raise RpcRefused(MALFORMED, str(error)) from error
         try:
@@ -36,6 +38,8 @@ def answer_replica_calls(
                 return b""
             if isinstance(ask, ReceiptAsk):
                 return write_message(await receipts.answer(ask))
+            if isinstance(ask, ClaimAsk):
+                return write_message(claims.answer(ask))
             if isinstance(ask, DoubtNotice):
                 on_doubt(peer_id, ask)
                 return b""

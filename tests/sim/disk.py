@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 from store.cid import RAW, inline_block, verify_block
 from store.condition import Probe
@@ -19,6 +20,8 @@ from store.store import Collected, Held, Holding, HoldingState, Owner, RecordEnt
 from tests.sim.image import BYTES_FOR_ONE
 
 Element = tuple[bytes, str]
+NO_KINDS = SimpleNamespace(missing=lambda kind: [], used_bytes=lambda kind: 0)
+"""The simulated peers have the embedded store alone."""
 
 
 @dataclass(slots=True)
@@ -92,6 +95,7 @@ class MemoryStore:
         self.alive = True
         self.workspace = folder
         self.store_id = disk.store_id
+        self.kinds = NO_KINDS
         self.used = sum(block.size_bytes for block in disk.blocks.values() if block.data is not None)
         self.on_release: Callable[[bytes], None] = lambda root: None
         self._random = Random(len(disk.blocks))
@@ -124,6 +128,12 @@ class MemoryStore:
             self.used -= block.size_bytes
             raise BlockCorrupt(cid, cid)
         return block.data
+
+    def reader(self, kind: str) -> Callable[[bytes], bytes]:
+        return self.get
+
+    def is_near(self, cid: bytes) -> bool:
+        return True
 
     def has(self, cid: bytes) -> bool:
         return self.size(cid) is not None

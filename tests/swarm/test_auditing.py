@@ -68,10 +68,10 @@ class Auditor:
         self.auditing = Auditing(
             peer.rpc, peer.store, peer.knowledge, now_ms=lambda: self.now_ms, blocked=lambda: None,
             owners_of=lambda *_: self.placed(), on_unreadable=lambda: self.unreadable.append(True),
-            on_doubted=self.doubted.append, on_judged=lambda _: None,
+            on_doubted=lambda root, _: self.doubted.append(root), on_judged=lambda _: None,
         )  # fmt: skip
         nobody: Any = None
-        answer_replica_calls(peer.rpc, nobody, nobody, on_doubt=self.auditing.heard)
+        answer_replica_calls(peer.rpc, nobody, nobody, nobody, on_doubt=self.auditing.heard)
         self.beliefs = Beliefs(
             peer.knowledge, describe=described, linked=lambda: frozenset(peer.host.connected()), blocked=lambda: None,
             doubts=self.auditing,
@@ -263,7 +263,7 @@ async def test_what_is_held_against_a_copy_outlives_a_restart(tmp_path: Path) ->
         await ada.auditing.audit_all()
         again = Auditing(
             ada.peer.rpc, ada.peer.store, ada.peer.knowledge, now_ms=wall_ms, blocked=lambda: None,
-            owners_of=lambda *_: [], on_unreadable=lambda: None, on_doubted=lambda _: None, on_judged=lambda _: None,
+            owners_of=lambda *_: [], on_unreadable=lambda: None, on_doubted=lambda *_: None, on_judged=lambda _: None,
         )  # fmt: skip
         assert again.unproven(*KEY) == {liar.key.peer_id}
         assert ada.peer.key.peer_id in again.proofs.proven_at(*KEY)

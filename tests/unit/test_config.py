@@ -100,3 +100,48 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
 
 def test_values_can_be_shown_as_json(tmp_path: Path) -> None:
     json.dumps([s.value for s in load(tmp_path, {}, {"listen": ("/ip4/127.0.0.1/tcp/0",)}).settings])
+
+
+def test_backends_have_tables_of_their_own_or_variables(tmp_path: Path) -> None:
+    write(tmp_path, '[backends.local]\ndirectory = "/srv/a"\n[backends.s3]\nurl = "s3://pictures/a"\n')
+    backends = load(tmp_path, {"PINAKOTHEK_BACKENDS_KUBO_API": "/ip4/127.0.0.1/tcp/5001"}).config.backends
+    assert backends.local_directory == Path("/srv/a")
+    assert (backends.s3_url, backends.kubo_api) == ("s3://pictures/a", "/ip4/127.0.0.1/tcp/5001")
+    assert source_of(tmp_path, "backends.local.directory") == "config.toml"
+    assert load(tmp_path, {}).config.backends.kubo_api is None
+
+
+def test_a_secret_is_never_shown(tmp_path: Path) -> None:
+    environ = {"PINAKOTHEK_BACKENDS_S3_SECRET_ACCESS_KEY": "hush"}
+    write(tmp_path, '[backends.kubo]\nauthorization = "Bearer hush"\n')
+    effective = load(tmp_path, environ)
+    assert effective.config.backends.s3_secret_access_key == "hush"
+    assert "hush" not in json.dumps([(s.name, s.value, s.source) for s in effective.settings])
+    assert "hush" not in repr(effective)
+    write(tmp_path, "[backends.s3]\nsecret_access_key = 5150\n")
+    with pytest.raises(Usage) as refused:
+        load(tmp_path, {})
+    assert "5150" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[backends.local]\ndirectory = "a"', "config.toml: backends.local.directory: a: expected an absolute path"),
+        ('[backends.local]\nfolder = "/a"', "config.toml: backends.local.folder: no such setting"),
+        ("backends = 5", "config.toml: backends: no such setting"),
+        ('[backends.s3]\nurl = "http://a"', "config.toml: backends.s3.url: http://a: expected s3://…"),
+        ('users_may_set_backends = "perhaps"', "config.toml: users_may_set_backends: perhaps: expected true or false"),
+    ],
+)
+def test_a_wrong_backend_is_named(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path, text)
+    with pytest.raises(Usage) as refused:
+        load(tmp_path, {})
+    assert refused.value.message == message
+
+
+def test_who_may_set_backends(tmp_path: Path) -> None:
+    assert not load(tmp_path, {}).config.users_may_set_backends
+    assert load(tmp_path, {}, {"users_may_set_backends": True}).config.users_may_set_backends
+    assert load(tmp_path, {"PINAKOTHEK_USERS_MAY_SET_BACKENDS": "yes"}).config.users_may_set_backends

@@ -45,3 +45,8 @@ def test_the_next_start_reads_it(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(WRITTEN)
     set_setting(tmp_path, "zone", 'a "quoted" \\ zone')
     assert load(tmp_path, {}).settings[1].value == 'a "quoted" \\ zone'
+
+
+def test_a_new_setting_goes_above_the_tables() -> None:
+    text = 'name = "a"\n\n[backends.local]\ndirectory = "/srv"\n'
+    assert with_setting(text, "zone", "x") == 'name = "a"\n\nzone = "x"\n[backends.local]\ndirectory = "/srv"\n'

@@ -1,0 +1,125 @@
+"""What was let go on a backend is erased there once every peer that shares the store has said that it does not claim it.
+
+The embedded store is nobody else's and looks after itself. A bucket, a Kubo or a directory may be shared: whoever has
+ever announced its store id is asked for each root, and who cannot be asked keeps everything.
+
+Source: DESIGN §8, backend contract.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+
+import trio
+
+from node.events import wall_ms
+from node.offering import Offering
+from node.replication.view import RootKey
+from node.swarm.knowledge import Knowledge
+from node.swarm.names import REPLICA
+from protocol.claim_messages import ClaimAnswer, ClaimAsk
+from protocol.errors import Refused
+from protocol.messages import read_message, write_message
+from protocol.net.errors import NetError
+from protocol.net.rpc import Rpc
+from store.cid import cid_text
+from store.errors import StoreError
+from store.store import Store
+
+log = logging.getLogger("pinakothek.claims")
+
+LOOK_S = 60.0
+AT_ONCE = 500
+"""Roots of one look: the rest is looked at a minute later."""
+ASK_TIMEOUT_S = 10.0
+FACT = "shares/"
+
+
+class Claims:
+    """Both sides, for one peer.
+
+    Args:
+        busy: whether a copy of a root on a kind is being made here, or waits to be.
+        blocked: why nothing may be concluded from what is known now, or None.
+    """
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        store: Store,
+        knowledge: Knowledge,
+        offering: Offering,
+        *,
+        busy: Callable[[RootKey], bool],
+        blocked: Callable[[], str | None],
+    ) -> None:
+        self._rpc = rpc
+        self._store = store
+        self._knowledge = knowledge
+        self._offering = offering
+        self._busy = busy
+        self._blocked = blocked
+        self._sharers: dict[str, set[str]] = {
+            name.removeprefix(FACT): set(json.loads(fact)) for name, fact in store.facts(FACT).items()
+        }
+
+    def answer(self, ask: ClaimAsk) -> ClaimAnswer:
+        """Answer a peer that wants to erase a root in a store that this one may share."""
+        shared = self._offering.store_id(ask.kind) == ask.store_id
+        return ClaimAnswer(free=not shared or not self._claims(RootKey(ask.root, ask.kind)))
+
+    async def work(self) -> float:
+        """Erase what nobody claims; the seconds until the next look. Raises: StoreError: the catalogue refuses."""
+        await self._note_sharers()
+        if not self._offering.places or self._blocked() is not None:
+            return LOOK_S
+        departed = await trio.to_thread.run_sync(self._store.kinds.departed, wall_ms())
+        for root, kind in departed[:AT_ONCE]:
+            if kind in self._offering.kinds and await self._is_free(RootKey(root, kind)):
+                await self._erase(root, kind)
+        return LOOK_S
+
+    def _claims(self, key: RootKey) -> bool:
+        """Whether this peer holds the root, makes a copy of it, or may be about to: a live pin wants it on that kind."""
+        wanted = self._knowledge.records.counting.wanted(key.root)
+        is_wanted = wanted is not None and key.kind in wanted.kinds
+        return is_wanted or self._busy(key) or self._knowledge.own.holds(key.root, key.kind)
+
+    async def _is_free(self, key: RootKey) -> bool:
+        store_id = self._offering.store_id(key.kind)
+        others = self._members_of(self._sharers.get(store_id, set()))
+        if not others:  # the store is this peer's alone: what is wanted here but not held may go, and come again
+            return not self._busy(key) and not self._knowledge.own.holds(key.root, key.kind)
+        if self._claims(key):
+            return False
+        ask = write_message(ClaimAsk(root=key.root, kind=key.kind, store_id=store_id))
+        for peer in others:
+            try:
+                answer = read_message(await self._rpc.call(peer, REPLICA, ask, ASK_TIMEOUT_S), (ClaimAnswer,))
+            except (NetError, Refused) as error:
+                log.debug("%s does not say whether it claims %s: %s", peer, cid_text(key.root), error)
+                return False
+            if answer is None or not answer.free:
+                return False
+        return not self._claims(key)
+
+    async def _erase(self, root: bytes, kind: str) -> None:
+        try:
+            if await trio.to_thread.run_sync(self._store.kinds.erase, root, kind):
+                log.debug("erased %s on %s", cid_text(root), kind)
+        except StoreError as error:  # what is left of it stays named
+            log.info("%s is not erased on %s yet: %s", cid_text(root), kind, error)
+
+    def _members_of(self, peers: set[str]) -> list[str]:
+        return sorted(peer for peer in peers if self._knowledge.records.counting.is_member(peer))
+
+    async def _note_sharers(self) -> None:
+        """Remember who announces one of this peer's stores: it may be away when it is to be asked."""
+        ids = {self._offering.store_id(kind) for kind in self._offering.places} - {""}
+        for peer_id, peer in self._knowledge.membership.peers().items():
+            for report in peer.beat.backends if peer.beat is not None else ():
+                known = self._sharers.setdefault(report.store_id, set()) if report.store_id in ids else {peer_id}
+                if peer_id not in known:
+                    known.add(peer_id)
+                    fact = json.dumps(sorted(known)).encode()
+                    await trio.to_thread.run_sync(self._store.set_fact, FACT + report.store_id, fact)

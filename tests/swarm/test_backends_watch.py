@@ -1,0 +1,252 @@
+"""Backends beside the embedded store: what lies on one that fails is not advertised, and what was let go is erased when nobody claims it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from node.events import wall_ms
+from node.offering import Offering
+from node.replication import backends_watch
+from node.replication.backends_watch import BackendsWatch
+from node.replication.claims import Claims
+from node.replication.retracting import Retracting
+from node.swarm.names import REPLICA
+from protocol.beat import BackendReport, Beat, open_beat, sign_beat
+from protocol.claim_messages import ClaimAnswer, ClaimAsk
+from protocol.holdings import ElementSet
+from protocol.identity import KeyPair
+from protocol.messages import read_message, write_message
+from protocol.net.errors import Unreachable
+from protocol.pin import Pin
+from store.backends import Backend, Health, MemoryBackend
+from store.cid import RAW, cid_of, cid_text
+from store.errors import BackendUnavailable
+from store.store import Owner, Store
+from tests.swarm.fellows import Founded, Honest
+
+BLOCK = b"a picture"
+"""A root of one block."""
+ROOT = cid_of(RAW, BLOCK)
+HOUR_MS = 3600 * 1000
+
+
+class Shaky(MemoryBackend):
+    """A directory or bucket that can go away."""
+
+    kind = "local"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = False
+
+    def health(self) -> Health:
+        if self.down:
+            raise BackendUnavailable("memory", "it is unplugged")
+        return Health(free_bytes=None)
+
+
+class Peer:
+    """A peer with one backend beside the embedded store; it is alone unless it is given a network."""
+
+    def __init__(self, honest: Honest, backend: Shaky, allowed: list[str] | None = None) -> None:
+        self.knowledge, self.store, self.backend = honest.knowledge, honest.store, backend
+        self.offering = Offering(honest.store, {"local": backend}, allowed)
+        self.retracting = Retracting(honest.store, honest.knowledge)
+        self.changes = 0
+        self.watch = BackendsWatch(self.offering, honest.knowledge, self.retracting, on_change=self._changed)
+        self.claims = Claims(
+            honest.rpc, honest.store, honest.knowledge, self.offering, busy=lambda _: False, blocked=lambda: None
+        )
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def hold(self) -> None:
+        self.store.put([(ROOT, BLOCK)], owner=Owner("job", b"j"))
+        holding = self.store.hold(ROOT, kind="local", blocks=[ROOT], size_bytes=9, frm=Owner("job", b"j"))
+        self.knowledge.holding_changed(holding, True)
+
+    def let_go(self) -> None:
+        holding = self.store.release(ROOT, "local")
+        assert holding is not None
+        self.knowledge.holding_changed(holding, False)
+
+    @property
+    def holds(self) -> bool:
+        return self.knowledge.own.holds(ROOT, "local")
+
+
+@asynccontextmanager
+async def one_peer(tmp_path: Path, allowed: list[str] | None = None) -> AsyncIterator[Peer]:
+    backend = Shaky()
+    backends: dict[str, Backend] = {"local": backend}
+    store = Store.open(tmp_path / "store", backends=backends)
+    try:
+        founded = Founded(2)
+        honest = Honest(founded, founded.keys[0], store)
+        await honest.records.accept([signed.raw for signed in founded.records])
+        honest.knowledge.standings_changed()
+        yield Peer(honest, backend, allowed)
+    finally:
+        store.close()
+
+
+async def test_a_backend_is_offered_once_it_answers_and_has_an_id(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        assert peer.offering.kinds == ("ipfs",)
+        assert peer.offering.keeps_on("local") == "ipfs", "until it answers, what comes in for it is kept embedded"
+        await peer.watch.work()
+        assert peer.offering.kinds == ("ipfs", "local")
+        assert (peer.offering.keeps_on("local"), peer.offering.default) == ("local", "ipfs")
+        assert peer.offering.store_id("local") == peer.backend.store_id()
+        assert peer.changes == 1
+
+
+async def test_what_the_operator_does_not_allow_is_not_offered(tmp_path: Path) -> None:
+    async with one_peer(tmp_path, ["local"]) as peer:
+        await peer.watch.work()
+        assert (peer.offering.kinds, peer.offering.default) == (("local",), "local")
+
+
+async def test_a_backend_that_fails_twice_is_given_up_and_comes_back(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        peer.backend.down = True
+        await peer.watch.work()
+        assert peer.holds, "once may be a hiccup"
+        assert "local" in peer.offering.kinds
+        await peer.watch.work()
+        assert not peer.holds
+        assert peer.offering.kinds == ("ipfs",)
+        assert peer.offering.places["local"].trouble == "memory: it is unplugged"
+        peer.backend.down = False
+        await peer.watch.work()
+        assert "local" in peer.offering.kinds
+        assert peer.changes == 3
+        assert peer.store.get(ROOT) == BLOCK, "what lies there is a source for the copy that is made again"
+
+
+def test_two_looks_and_their_pauses_stay_within_the_minute() -> None:
+    assert 2 * (backends_watch.LOOK_S + backends_watch.PATIENCE_S) < 60
+
+
+async def test_a_root_that_is_gone_from_a_well_backend_is_found(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        await peer.watch.work()
+        assert peer.holds
+        peer.backend.delete(ROOT, cid_text(ROOT))
+        await peer.watch.work()
+        assert not peer.holds
+
+
+async def test_a_store_that_lost_its_id_is_not_given_another(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        peer.backend._store_id = None
+        for _ in range(2):
+            await peer.watch.work()
+        assert "it has lost its id" in peer.offering.places["local"].trouble
+        assert not peer.holds
+
+
+async def test_another_store_in_its_place_holds_nothing_yet(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        peer.backend._store_id = "another"
+        await peer.watch.work()
+        assert not peer.holds
+        assert peer.offering.store_id("local") == "another"
+
+
+async def test_a_kind_that_is_configured_no_more_is_retracted_at_the_start(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        offering = Offering(peer.store, {})
+        await BackendsWatch(offering, peer.knowledge, peer.retracting, on_change=lambda: None).work()
+        assert not peer.holds
+
+
+def share(peer: Peer, sharer: KeyPair) -> None:
+    """Have another member announce this peer's store."""
+    beat = Beat(
+        incarnation=1, seq=1, clock_ms=0, name="m", capacity_bytes=10**9, used_bytes=0,
+        backends=(BackendReport(kind="local", store_id=peer.offering.store_id("local"), full=False),),
+        records_digest=bytes(32), holdings=ElementSet().summary(1, 0), version="0",
+    )  # fmt: skip
+    peer.knowledge.take_beat(open_beat(sign_beat(beat, sharer)))
+
+
+def names(backend: MemoryBackend) -> list[str]:
+    return [entry.name for entry in backend.list(ROOT)]
+
+
+async def test_what_was_let_go_is_erased_after_an_hour_where_the_store_is_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        peer.let_go()
+        await peer.claims.work()
+        assert names(peer.backend), "not within the hour"
+        later(monkeypatch)
+        await peer.claims.work()
+        assert not names(peer.backend)
+
+
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.replication.claims.wall_ms", lambda: wall_ms() + 2 * HOUR_MS)
+
+
+@pytest.mark.parametrize("free", [True, False, None])
+async def test_whoever_shares_the_store_is_asked_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: bool | None
+) -> None:
+    """None: it cannot be asked."""
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        sharer = Founded(2).keys[1]
+        share(peer, sharer)
+        peer.hold()
+        peer.let_go()
+        later(monkeypatch)
+        asked: list[tuple[str, ClaimAsk]] = []
+
+        async def call(peer_id: str, protocol: str, body: bytes, timeout_s: float) -> bytes:
+            assert protocol == REPLICA
+            if free is None:
+                raise Unreachable("away")
+            ask = read_message(body, (ClaimAsk,))
+            assert ask is not None
+            asked.append((peer_id, ask))
+            return write_message(ClaimAnswer(free=free))
+
+        monkeypatch.setattr(peer.claims._rpc, "call", call)
+        await peer.claims.work()
+        assert bool(names(peer.backend)) is (free is not True)
+        if free is not None:
+            ask = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
+            assert asked == [(sharer.peer_id, ask)]
+
+
+async def test_a_peer_claims_what_it_holds_or_is_wanted_on_a_store_that_it_shares(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        ours = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
+        theirs = ClaimAsk(root=ROOT, kind="local", store_id="another")
+        assert peer.claims.answer(ours).free
+        peer.hold()
+        assert not peer.claims.answer(ours).free
+        assert peer.claims.answer(theirs).free
+        peer.let_go()
+        assert peer.claims.answer(ours).free
+        await peer.knowledge.records.write(Pin(id=bytes(16), flow="f", root=ROOT, content="dag", backend="local"))
+        assert not peer.claims.answer(ours).free
