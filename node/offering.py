@@ -12,6 +12,7 @@ import trio
 
 from node.kinds import EMBEDDED, KINDS
 from store.backends import Backend, Health
+from store.backends.wrapped import Wrapped
 from store.errors import NotInBackend, StoreError
 from store.store import Store
 
@@ -113,9 +114,12 @@ def _asked(place: Place) -> tuple[str, Health] | str:
 
     An id is given once: a store that had one and has none now is an empty mount point, or not the store it was.
     """
+    backend = place.backend
+    while isinstance(backend, Wrapped):  # a look is there to find out; whoever waits for a retry learns it too late
+        backend = backend.within
     try:
-        store_id = place.backend.store_id(None if place.store_id else secrets.token_hex(16))
-        return store_id, place.backend.health()
+        store_id = backend.store_id(None if place.store_id else secrets.token_hex(16))
+        return store_id, backend.health()
     except NotInBackend:
         return f"{place.backend.place}: not the store it was: it has lost its id"
     except StoreError as error:
