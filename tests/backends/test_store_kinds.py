@@ -1,6 +1,6 @@
 """The store with other backends beside the embedded one: images on each kind, moved, damaged, let go and found again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,10 @@ from store.cid import RAW, cid_of, cid_text, codec_of
 from store.errors import BackendRefused, BackendUnavailable, BlockCorrupt, BlockNotFound, StoreError
 from store.schema import MIGRATIONS
 from store.store import Owner, RecordEntry, Store
-from tests.backends.images import Image, image
+from tests.backends.images import image
 from tests.backends.kinds import KINDS, Made, make
+from tests.backends.steps import JOB, check, held, hold_again, leave_embedded, opened_with, take_in
 from tests.unit.store.made import HOUR_MS, Clock
-
-JOB = Owner("job", b"job")
 
 
 class Fragile(MemoryBackend):
@@ -71,38 +70,6 @@ def store(tmp_path: Path, clock: Clock, fragile: Fragile) -> Iterator[Store]:
     opened = opened_with(tmp_path, clock, {"local": fragile})
     yield opened
     opened.close()
-
-
-def opened_with(home: Path, clock: Clock, backends: Mapping[str, Backend]) -> Store:
-    return Store.open(home / "peer", clock_ms=clock, backends=backends)
-
-
-def take_in(store: Store, one: Image, kind: str) -> None:
-    store.put(one.blocks.items(), owner=JOB)
-    entry = RecordEntry(key=one.root, kind="pin", raw=b"signed")
-    held = store.commit_image(one.root, kind, list(one.blocks), one.size_bytes, JOB, [entry])
-    assert held.changed
-
-
-def hold_again(store: Store, one: Image, kind: str) -> bool:
-    return store.hold(one.root, kind=kind, blocks=list(one.blocks), size_bytes=one.size_bytes, frm=None).changed
-
-
-def check(store: Store, one: Image) -> None:
-    for cid, block in one.blocks.items():
-        assert store.size(cid) == len(block)
-        assert store.get(cid) == block
-    assert [result.check for result in store.check() if not result.ok] == []
-
-
-def held(store: Store) -> set[tuple[bytes, str]]:
-    return {(element.root, element.kind) for element in store.holdings()}
-
-
-def leave_embedded(store: Store, clock: Clock) -> None:
-    """What nobody owns in the embedded store goes."""
-    clock.now_ms += 2 * HOUR_MS
-    store.collect(clock.now_ms)
 
 
 @pytest.mark.parametrize("made", [kind for kind in KINDS if kind != "ipfs"], indirect=True)
@@ -358,19 +325,16 @@ def test_scrub_goes_on_where_it_ended(store: Store, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_catalogue_of_the_first_version_opens(tmp_path: Path, clock: Clock, fragile: Fragile) -> None:
-    one = image("one")
-    first = opened_with(tmp_path, clock, {})
-    take_in(first, one, "ipfs")
-    first.close()
+    one, two = image("one"), image("two")
+    (tmp_path / "peer").mkdir()
     db = open_writer(str(tmp_path / "peer" / "catalogue.db"), "")
-    for name in ("kept_blocks", "kept_roots", "kept_used"):
-        db.execute(f"DROP TABLE {name}")
-    db.execute("DELETE FROM state WHERE name = 'scrubbed_kept'")
+    db.execute(MIGRATIONS[0])
+    db.execute("INSERT INTO holdings VALUES (?, 'ipfs', 1, 1, 1, 0)", (two.root,))
     db.pragma("user_version", 1)
     db.close()
-    assert len(MIGRATIONS) == 2
-    again = opened_with(tmp_path, clock, {"local": fragile})
-    check(again, one)
-    assert hold_again(again, one, "local")
-    check(again, one)
-    again.close()
+    store = opened_with(tmp_path, clock, {"local": fragile})
+    take_in(store, one, "ipfs")
+    assert hold_again(store, one, "local")
+    check(store, one)
+    assert held(store) == {(two.root, "ipfs"), (one.root, "ipfs"), (one.root, "local")}
+    store.close()
