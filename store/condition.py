@@ -37,12 +37,14 @@ class Probe:
         present: the folder of blocks is the one that was opened.
         lost: whether files are gone or bad; those that were read are in quarantine already.
         unreadable: blocks that the disk could not read, of `tried` that it should have.
+        read_only: the file system takes no change any more.
     """
 
     present: bool
     lost: bool
     unreadable: tuple[bytes, ...]
     tried: int
+    read_only: bool = False
 
     @property
     def dead(self) -> bool:
@@ -105,7 +107,7 @@ class Condition:
                 lost |= self.quarantine(key)
             except DiskFailed:
                 unreadable.append(key)
-        return Probe(present, lost, tuple(unreadable), tried)
+        return Probe(present, lost, tuple(unreadable), tried, present and self._is_read_only())
 
     def find_lost(self) -> int:
         """Mark every listed block as missing whose file or pack is not there, or is cut short; how many are new."""
@@ -136,6 +138,12 @@ class Condition:
             return same and there and os.path.isdir(f"{self._home}/{PACKS}")
         except OSError:
             return False
+
+    def _is_read_only(self) -> bool:
+        try:
+            return self._files.is_read_only(f"{self._home}/{BLOCKS}")
+        except OSError:
+            return True
 
     def _is_there(self, listed: tuple[bytes, Place]) -> bool:
         """Whether a block's file is there and long enough, wherever it is on its way to."""

@@ -148,6 +148,10 @@ class Files:
         found = os.statvfs(path)
         return found.f_bavail * found.f_frsize
 
+    def is_read_only(self, path: str) -> bool:
+        """Whether the file system that holds `path` takes no change at all, such as one that found itself damaged."""
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
     def discard(self, path: str) -> None:
         """Remove a file of no further use, if it is there and the disk lets us."""
         with suppress(OSError):

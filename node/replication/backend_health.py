@@ -1,7 +1,8 @@
 """Whether the disk under the blocks still gives back what it was given; what it does not is advertised no more.
 
 A probe every few seconds looks at some blocks. A folder or mount that went away, or a file that is missing, has every
-file looked for; a disk that reads nothing at all has everything retracted. `Retracting` then says so to the swarm.
+file looked for; a disk that reads nothing at all has everything retracted. `Retracting` then says so to the swarm. A disk
+that turned read-only keeps what it has, and is given nothing more: no root is to wait for a copy that cannot be made.
 
 Source: DESIGN §7, invariant 9.
 """
@@ -73,7 +74,8 @@ class BackendHealth:
         if probe.unreadable:
             await trio.to_thread.run_sync(self._store.condition.condemn, probe.unreadable)
             self._on_unreadable()
-        return await self._find_lost(probe) if probe.lost else ""
+        trouble = await self._find_lost(probe) if probe.lost else ""
+        return trouble or ("the disk is read-only" if probe.read_only else "")
 
     async def _give_up(self) -> str:
         here = [element.root for element in self._knowledge.own.here if element.kind == EMBEDDED]

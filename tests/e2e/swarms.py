@@ -1,7 +1,7 @@
 """What the end-to-end tests ask of a swarm of real daemons, all through the command line."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from node.demo.peers import Peer, PeerFailed, wait_until
@@ -21,9 +21,23 @@ def wait_until_settled(peers: Sequence[Peer], images: int, timeout_s: float = SE
         now = counts(peer)
         return now["total"] == images == now["at_target"] and now["above_target"] == 0
 
+    _wait_for_each(peers, settled, timeout_s, f"{images} images at target")
+
+
+def wait_until_none_below(peers: Sequence[Peer], images: int, timeout_s: float = SETTLE_TIMEOUT_S) -> None:
+    """Wait until each of `peers` sees `images` images, none with a copy too few; some may have one too many."""
+
+    def none_below(peer: Peer) -> bool:
+        now = counts(peer)
+        return now["total"] == images == now["at_target"] + now["above_target"]
+
+    _wait_for_each(peers, none_below, timeout_s, f"{images} images at target or above")
+
+
+def _wait_for_each(peers: Sequence[Peer], holds: Callable[[Peer], bool], timeout_s: float, what: str) -> None:
     for peer in peers:
         try:
-            wait_until(lambda p=peer: settled(p), timeout_s=timeout_s, what=f"{peer.name}: {images} images at target")
+            wait_until(lambda p=peer: holds(p), timeout_s=timeout_s, what=f"{peer.name}: {what}")  # type: ignore[misc]
         except PeerFailed as error:
             raise PeerFailed(f"{error}\n{unsettled(peers)}") from error
 

@@ -12,7 +12,7 @@ import pytest
 from node.demo.peers import Peer, founded, wait_until
 from tests.e2e.disks import FailingDisk, failing_disk, filled
 from tests.e2e.failures import REPAIR_TIMEOUT_S, Album, alerts, assert_all_is_well, holders, photos, row_of, watched
-from tests.e2e.swarms import complaints, read_back, wait_until_settled
+from tests.e2e.swarms import complaints, read_back, wait_until_none_below, wait_until_settled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
@@ -44,7 +44,7 @@ def test_a_full_disk(swarm: Swarm) -> None:
     with filled(swarm.disk.folder):
         swarm.album.add(rest[0], photos(4, start=4), "--replicas", "3:3")
         wait_until_settled(rest, 8, REPAIR_TIMEOUT_S)
-        assert row_of(rest[0], dan)["roots"] == before
+        assert row_of(rest[0], dan)["roots"] <= before
         assert {"room"} <= complaints(dan).keys() <= {"room", "disk"}
         refused = dan.run("add", str(photos(1, start=8)[0]))
         assert refused.returncode == 1
@@ -54,15 +54,16 @@ def test_a_full_disk(swarm: Swarm) -> None:
 
 
 def test_a_disk_that_turns_read_only(swarm: Swarm) -> None:
+    """A copy that was moving to dan when it happened is one too many until then: what it leases it could not keep in mind."""
     *rest, dan = swarm.peers
-    before = row_of(rest[0], dan)["roots"]
     swarm.disk.fail()
+    before = row_of(dan, dan)["roots"]
     refused = dan.run("add", str(photos(1, start=8)[0]))
     assert refused.returncode == 1
     assert "read-only" in refused.stderr
     swarm.album.add(rest[0], photos(4, start=8), "--replicas", "3:3")
-    wait_until_settled(rest, 12, REPAIR_TIMEOUT_S)
-    assert row_of(rest[0], dan)["roots"] == before
+    wait_until_none_below(rest, 12, REPAIR_TIMEOUT_S)
+    assert row_of(rest[0], dan)["roots"] <= before
     assert "disk" in complaints(dan)
     wait_until(lambda: "disk" in alerts(dan), timeout_s=90, what="dan's status says so")
     swarm.album.assert_readable(dan)
@@ -74,7 +75,8 @@ def test_a_disk_that_turns_read_only(swarm: Swarm) -> None:
 
 def test_a_block_gone_bad(swarm: Swarm, tmp_path: Path) -> None:
     ada, bob, *_ = swarm.peers
-    root = next(root for root in swarm.album.originals if bob.peer_id in holders(ada, root))
+    [root] = swarm.album.add(ada, photos(1), "--flow", "everywhere", "--replicas", "4:4")  # so that no copy of it moves
+    wait_until_settled(swarm.peers, len(swarm.album.originals), REPAIR_TIMEOUT_S)
     original = swarm.album.originals[root]
     file = next(f for f in bob.data_dir.glob("blocks/??/*.data") if f.read_bytes() == original)
     with watched(bob, tmp_path) as events:

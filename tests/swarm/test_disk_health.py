@@ -115,6 +115,19 @@ async def test_a_disk_that_reads_nothing_is_advertised_no_more_and_asked_for_not
     assert all(member.store.get(root) for root in ROOTS), "nothing was given up: the next fetch finds it all here"
 
 
+async def test_a_disk_that_turned_read_only_keeps_what_it_has_and_is_asked_for_nothing(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member.disk, "is_read_only", lambda _: True)
+    await member.health.work()
+    assert member.refused == 1
+    assert "read-only" in member.health.trouble
+    assert member.held == set(ROOTS)
+    monkeypatch.undo()
+    await member.health.work()
+    assert member.health.trouble == ""
+
+
 async def test_one_block_that_cannot_be_read_costs_its_own_root_alone(member: Member, tmp_path: Path) -> None:
     bad = file_of_one(tmp_path)
     bad.unlink()
