@@ -3,12 +3,14 @@
 `test_every_fsync_is_needed` takes each fsync away in turn: had it been superfluous, nothing would go wrong.
 """
 
+import multiprocessing
 import random
 import re
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,8 +108,33 @@ def survive(scenario: Scenario, disk: Disk, point: int, remains: Remains, root: 
 
 
 def survive_all(scenario: Scenario, scratch: Path, styles: Sequence[Style], every: int = 1) -> None:
-    disk = recorded(scenario, scratch)
+    survive_share(scenario, recorded(scenario, scratch), scratch, styles, every, 0, 1)
+
+
+def survive_all_on_two_cores(scenario: Scenario, scratch: Path, styles: Sequence[Style]) -> None:
+    """The same; the losses of one recording are shared by two processes, which are forked with it."""
+    work = scenario, recorded(scenario, scratch), scratch, styles, 1
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(SHARES, context, initializer=_WORK.append, initargs=(work,)) as pool:
+        for done in [pool.submit(_survive_my_share, share) for share in range(SHARES)]:
+            done.result()
+
+
+SHARES = 2
+_WORK: list[tuple[Scenario, Disk, Path, Sequence[Style], int]] = []
+"""In a forked process, what it has a share of."""
+
+
+def _survive_my_share(share: int) -> None:
+    survive_share(*_WORK[0], share, SHARES)
+
+
+def survive_share(
+    scenario: Scenario, disk: Disk, scratch: Path, styles: Sequence[Style], every: int, share: int, shares: int
+) -> None:
     for number, (point, style, remains) in enumerate(losses(disk, styles, every)):
+        if number % shares != share:
+            continue
         try:
             survive(scenario, disk, point, remains, scratch / str(number))
         except BaseException as error:
@@ -132,7 +159,7 @@ def test_power_loss_that_keeps_some_of_what_was_not_safe(scenario: Scenario, scr
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("styles", [STYLES, MIXED[:5], MIXED[5:10]], ids=["plain", "mixed", "mixed again"])
 def test_power_loss_at_every_point_in_every_style(scenario: Scenario, styles: list[Style], scratch: Path) -> None:
-    survive_all(scenario, scratch, styles)
+    survive_all_on_two_cores(scenario, scratch, styles)
 
 
 def survive_a_second_loss(scratch: Path, points: int) -> None:

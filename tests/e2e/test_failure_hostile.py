@@ -24,7 +24,8 @@ from tests.hostile.membership import port_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-SOON_DOWN = {"PINAKOTHEK_REPAIR_AFTER": "30s"}
+SMALLER = {"PINAKOTHEK_REPAIR_AFTER": "30s", "PINAKOTHEK_CAPACITY": "20GiB"}
+"""Than mallory: so placement names it for most roots, and yet half of the capacity does not go with it."""
 CUT_S = 20.0
 REPLAYED_S = 25.0
 """Longer than `suspect_after`."""
@@ -35,14 +36,14 @@ Band = tuple[list[Peer], Mallory, Album]
 @pytest.fixture(scope="module")
 def band(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Band]:
     home = tmp_path_factory.mktemp("hostile")
-    with swarm(home, ("ada", "bob", "cyd"), env=SOON_DOWN) as peers:
+    with swarm(home, ("ada", "bob", "cyd"), env=SMALLER) as peers:
         line = peers[0].one("invite")["invite"]
         bad = Peer(home / "mallory", "mallory")
         bad.init("--join", line)
         album = Album()
-        album.add(peers[0], photos(3), "--replicas", "2:3", "--wait", "3")
-        album.add(peers[1], photos(3, start=3), "--replicas", "2:2", "--wait", "2")
-        wait_until_settled(peers, 6)
+        album.add(peers[0], photos(8), "--replicas", "2:3", "--wait", "3")
+        album.add(peers[1], photos(4, start=8), "--replicas", "2:2", "--wait", "2")
+        wait_until_settled(peers, 12)
         with mallory(bad, parse_invite(line).swarm_id) as member:
             for peer in peers:
                 member.reach(peer)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from node.demo.peers import Peer, swarm, wait_until
-from tests.e2e.swarms import assert_doctor_is_content, read_back, wait_until_settled
+from tests.e2e.failures import SEEN_TIMEOUT_S, Album
+from tests.e2e.swarms import assert_doctor_is_content, wait_until_settled
 from tests.photos import crops
 
 PHOTOS = 100
@@ -25,7 +26,7 @@ def test_all_images_are_back_at_three_and_never_above_for_long(tmp_path: Path) -
         dan.kill()
         eve.signal(signal.SIGSTOP)
         rest = [ada, bob, cyd]
-        wait_until(lambda: sees_gone(ada, dan, eve), timeout_s=60, what="both are missed")
+        wait_until(lambda: sees_gone(ada, dan, eve), timeout_s=SEEN_TIMEOUT_S, what="both are missed")
         wait_until_settled(rest, PHOTOS)
 
         eve.signal(signal.SIGCONT)
@@ -34,11 +35,9 @@ def test_all_images_are_back_at_three_and_never_above_for_long(tmp_path: Path) -
             wait_until(lambda p=peer: sees_all(p, peers), timeout_s=120, what=f"{peer.name} sees all again")
         wait_until_settled(peers, PHOTOS)
 
-        for row, photo in zip(rows, photos, strict=True):
-            original = photo.read_bytes()
-            for peer in peers:
-                assert read_back(peer, row["root"], tmp_path) == original
+        album = Album({row["root"]: photo.read_bytes() for row, photo in zip(rows, photos, strict=True)})
         for peer in peers:
+            album.assert_readable(peer)
             assert_doctor_is_content(peer)
 
 

@@ -74,9 +74,9 @@ def test_bounds_of_the_charter_act_on_what_is_there_at_once(peer: Peer, tmp_path
 
     assert not at_target()
     peer.call("charter", "set", "--replicas", "1:1", "--bounds", "1:1")
-    wait_until(at_target, timeout_s=20, what="one copy is enough of each image")
+    wait_until(at_target, timeout_s=60, what="one copy is enough of each image")
     peer.call("charter", "set", "--replicas", "2:3", "--bounds", "1:150")
-    wait_until(lambda: not at_target(), timeout_s=20, what="one copy is not enough any more")
+    wait_until(lambda: not at_target(), timeout_s=60, what="one copy is not enough any more")
 
 
 def test_an_original_has_the_cid_that_cid_only_prints(peer: Peer, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 PICTURES = 12
 REPAIR_AFTER_S = 16.0
 """As short as may be: three heartbeats are 15 s."""
-AWAY_S = 20.0
+AWAY_S = 30.0
 IMPATIENT = {"PINAKOTHEK_REPAIR_AFTER": f"{REPAIR_AFTER_S:.0f}s"}
 
 
@@ -24,7 +24,7 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Peer]]:
     with swarm(home, ("ada", "bob", "cyd", "dan"), env=IMPATIENT) as running:
         pictures = make_pictures(PICTURES, home / "in", seed=71, width_px=320, height_px=240)
         running[0].call("add", "--replicas", "2:3", *map(str, pictures))
-        wait_until_settled(running, PICTURES, timeout_s=90)
+        wait_until_settled(running, PICTURES, timeout_s=150)
         at_rest(running)
         yield running
 
@@ -36,9 +36,9 @@ def at_rest(peers: Sequence[Peer]) -> None:
         before = now
         for words, state in ((("--for", "1h"), "away"), (("--off",), "active")):
             peers[-1].call("maintenance", *words)
-            wait_until(lambda s=state: saw(peers[0], peers[-1].name)[0] == s, timeout_s=15, what=state)  # type: ignore[misc]
+            wait_until(lambda s=state: saw(peers[0], peers[-1].name)[0] == s, timeout_s=60, what=state)  # type: ignore[misc]
         time.sleep(1)
-        wait_until_settled(peers, PICTURES, timeout_s=90)
+        wait_until_settled(peers, PICTURES, timeout_s=150)
 
 
 def roots_by_name(peer: Peer) -> dict[str, int]:
@@ -52,7 +52,7 @@ def saw(peer: Peer, name: str) -> tuple[str, str]:
 
 
 def everyone_is_settled(peers: Sequence[Peer]) -> None:
-    wait_until_settled(peers, PICTURES, timeout_s=90)
+    wait_until_settled(peers, PICTURES, timeout_s=150)
 
 
 def test_a_peer_in_maintenance_is_not_replaced_though_it_is_stopped(peers: list[Peer]) -> None:
@@ -62,7 +62,7 @@ def test_a_peer_in_maintenance_is_not_replaced_though_it_is_stopped(peers: list[
     row = dan.one("maintenance", "--for", f"{AWAY_S:.0f}s")
     assert row["state"] == "away"
     start_s = time.monotonic()
-    wait_until(lambda: saw(ada, "dan")[0] == "away", timeout_s=10, what="ada hears that dan is away")
+    wait_until(lambda: saw(ada, "dan")[0] == "away", timeout_s=AWAY_S / 2, what="ada hears that dan is away")
     assert dan.stop() == 0
 
     # Longer silent than anybody may be, and still nobody copies.
@@ -72,7 +72,7 @@ def test_a_peer_in_maintenance_is_not_replaced_though_it_is_stopped(peers: list[
     assert saw(ada, "dan") == ("away", "suspect")
     assert counts(ada)["at_target"] == PICTURES
 
-    wait_until(lambda: saw(ada, "dan")[1] == "down", timeout_s=AWAY_S + 15, what="the absence ends")
+    wait_until(lambda: saw(ada, "dan")[1] == "down", timeout_s=AWAY_S + 60, what="the absence ends")
     everyone_is_settled(peers[:3])
     assert sum(n for name, n in roots_by_name(ada).items() if name != "dan") == 3 * PICTURES
 
@@ -85,7 +85,7 @@ def test_it_is_away_still_after_a_restart_and_back_when_told(peers: list[Peer]) 
     dan.start()
     assert dan.one("status")["state"] == "away"
     assert dan.one("maintenance", "--off") == {"state": "active", "away_until": None}
-    wait_until(lambda: saw(ada, "dan") == ("active", "alive"), timeout_s=30, what="ada sees dan back")
+    wait_until(lambda: saw(ada, "dan") == ("active", "alive"), timeout_s=60, what="ada sees dan back")
     everyone_is_settled(peers)
 
 
@@ -97,7 +97,7 @@ def test_copies_move_when_a_peer_is_told_its_zone(peers: list[Peer]) -> None:
     moved.call("zone", "set", "hamburg")
     assert moved.one("status")["zone"] == "hamburg"
     # The others share a zone, so that every picture has its one copy elsewhere here.
-    wait_until(lambda: roots_by_name(moved)[moved.name] == PICTURES, timeout_s=60, what="it holds everything")
+    wait_until(lambda: roots_by_name(moved)[moved.name] == PICTURES, timeout_s=150, what="it holds everything")
     everyone_is_settled(peers)
     assert {row["name"]: row["zone"] for row in ada.rows("peers")}[moved.name] == "hamburg"
     [setting] = [row for row in moved.rows("config", "show") if row["name"] == "zone"]
@@ -106,6 +106,7 @@ def test_copies_move_when_a_peer_is_told_its_zone(peers: list[Peer]) -> None:
 
 def test_a_drained_peer_leaves_once_everything_has_its_copies_elsewhere(peers: list[Peer]) -> None:
     ada, bob, cyd, dan = peers
+    at_rest(peers)
     planned = dan.rows("drain", "--dry-run")
     before = roots_by_name(ada)
     assert {len(row["to"]) for row in planned} == {1}
@@ -119,7 +120,7 @@ def test_a_drained_peer_leaves_once_everything_has_its_copies_elsewhere(peers: l
     after = roots_by_name(ada)
     assert {name: after[name] for name in ("ada", "bob", "cyd")} == dict.fromkeys(("ada", "bob", "cyd"), PICTURES)
     assert after["dan"] == before["dan"], "it let something go"
-    wait_until(lambda: saw(ada, "dan")[1] == "left", timeout_s=15, what="ada knows that dan left")
+    wait_until(lambda: saw(ada, "dan")[1] == "left", timeout_s=60, what="ada knows that dan left")
     assert dan.one("status")["state"] == "leaving"
     assert dan.run("drain").returncode == 5
     assert dan.stop() == 0
@@ -134,7 +135,7 @@ def test_a_peer_that_left_comes_back_with_a_new_invite_and_what_it_holds(peers: 
     before = dan.peer_id
     assert dan.one("init", "--join", line)["peer_id"] == before
     dan.start()
-    wait_until(lambda: saw(ada, "dan") == ("active", "alive"), timeout_s=30, what="ada sees dan back")
+    wait_until(lambda: saw(ada, "dan") == ("active", "alive"), timeout_s=60, what="ada sees dan back")
     everyone_is_settled(peers)
     assert dan.rows("drain")[-1]["state"] == "left"
     assert dan.stop() == 0
@@ -150,7 +151,7 @@ def test_a_drain_that_cannot_end_is_refused_and_one_to_the_minimum_ends(peers: l
         assert "1 peer is missing" in done.stderr
     assert cyd.one("status")["state"] == "active"
     assert cyd.rows("drain", "--to-min")[-1]["state"] == "left"
-    wait_until(lambda: saw(ada, "cyd")[1] == "left", timeout_s=15, what="ada knows that cyd left")
+    wait_until(lambda: saw(ada, "cyd")[1] == "left", timeout_s=60, what="ada knows that cyd left")
     now = counts(bob)
     assert (now["below_min"], now["below_target"]) == (0, PICTURES)
 

@@ -34,13 +34,13 @@ def test_a_block_gone_bad_is_retracted_and_made_good(peers: list[Peer], tmp_path
     ada, bob, _ = peers
     [picture] = make_pictures(1, tmp_path, seed=61)
     [row] = ada.rows("add", "--replicas", "3:3", "--wait", "3", str(picture))
-    wait_until_settled(peers, 1, timeout_s=60)
+    wait_until_settled(peers, 1)
     file = next(bob.data_dir.glob("blocks/??/*.data"))
     good = file.read_bytes()
     file.write_bytes(b"rotten" + good[6:])
     assert read_back(bob, row["root"], tmp_path) == picture.read_bytes()  # from the others, if it must be
     wait_until(lambda: file.exists() and file.read_bytes() == good, timeout_s=90, what="the block is good again")
-    wait_until_settled(peers, 1, timeout_s=60)
+    wait_until_settled(peers, 1)
     assert holders(ada, row["root"]) == {peer.peer_id for peer in peers}
 
 
@@ -50,7 +50,7 @@ def test_a_member_whose_catalogue_was_deleted_recovers_from_its_files_and_its_fe
     ada, bob, cyd = peers
     pictures = make_pictures(4, tmp_path / "in", seed=62)
     rows = ada.rows("add", "--replicas", "3:3", "--wait", "3", *map(str, pictures))
-    wait_until_settled(peers, 4, timeout_s=60)
+    wait_until_settled(peers, 4)
     bob.listen = bob.addrs[0].partition("/p2p/")[
         0
     ]  # where the others will look: their addresses went with the catalogue
@@ -61,7 +61,7 @@ def test_a_member_whose_catalogue_was_deleted_recovers_from_its_files_and_its_fe
     wait_until(lambda: bob.one("status")["state"] == "active", timeout_s=90, what="bob has recovered")
     for other in (ada, cyd):
         wait_until(lambda o=other: seen_alive_and_active(o, bob), timeout_s=60, what="bob is believed")
-    wait_until_settled(peers, 4, timeout_s=90)
+    wait_until_settled(peers, 4)
     for row, picture in zip(rows, pictures, strict=True):
         assert holders(cyd, row["root"]) == {peer.peer_id for peer in peers}
         assert read_back(bob, row["root"], tmp_path) == picture.read_bytes()
@@ -75,13 +75,13 @@ def test_a_member_whose_whole_directory_is_an_old_copy_recovers_and_is_believed(
     ada, bob, cyd = peers
     first, *later = make_pictures(4, tmp_path / "in", seed=63)
     rows = ada.rows("add", "--replicas", "3:3", "--wait", "3", str(first))
-    wait_until_settled(peers, 1, timeout_s=60)
+    wait_until_settled(peers, 1)
     bob.listen = bob.addrs[0].partition("/p2p/")[0]
     assert bob.stop() == 0
     shutil.copytree(bob.data_dir, tmp_path / "backup", ignore=shutil.ignore_patterns("control.sock"))
     bob.start()
     rows += ada.rows("add", "--replicas", "3:3", "--wait", "3", *map(str, later))
-    wait_until_settled(peers, 4, timeout_s=60)
+    wait_until_settled(peers, 4)
     assert bob.stop() == 0
     shutil.rmtree(bob.data_dir)
     shutil.copytree(tmp_path / "backup", bob.data_dir)
@@ -90,7 +90,7 @@ def test_a_member_whose_whole_directory_is_an_old_copy_recovers_and_is_believed(
     wait_until(lambda: bob.one("status")["state"] == "active", timeout_s=90, what="bob has recovered")
     for other in (ada, cyd):
         wait_until(lambda o=other: seen_alive_and_active(o, bob), timeout_s=60, what="bob is believed")
-    wait_until_settled(peers, 4, timeout_s=90)
+    wait_until_settled(peers, 4)
     for row, picture in zip(rows, [first, *later], strict=True):
         assert holders(cyd, row["root"]) == {peer.peer_id for peer in peers}
         assert read_back(bob, row["root"], tmp_path) == picture.read_bytes()

@@ -33,7 +33,7 @@ def test_a_peer_that_holds_nothing_serves_a_thumbnail(peers: list[Peer], tmp_pat
     [picture] = make_pictures(1, tmp_path, seed=12)
     [row] = peers[0].rows("add", "--replicas", "1:1", str(picture))
     wait_until(
-        lambda: peers[2].run("show", row["root"]).returncode == 0, timeout_s=30, what="the pin reaches the third peer"
+        lambda: peers[2].run("show", row["root"]).returncode == 0, timeout_s=60, what="the pin reaches the third peer"
     )
     thumbs = {read_back(peer, row["root"], tmp_path, "small") for peer in peers}
     assert len(thumbs) == 1
@@ -42,7 +42,7 @@ def test_a_peer_that_holds_nothing_serves_a_thumbnail(peers: list[Peer], tmp_pat
 def test_images_settle_at_their_factor_and_every_peer_agrees(peers: list[Peer], tmp_path: Path) -> None:
     total = peers[0].one("status")["images"]["total"]
     peers[1].rows("add", "--replicas", "2:2", *map(str, make_pictures(6, tmp_path, seed=13)))
-    wait_until_settled(peers, total + 6, timeout_s=90)
+    wait_until_settled(peers, total + 6)
     for peer in peers:
         assert_doctor_is_content(peer)
 

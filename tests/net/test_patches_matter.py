@@ -7,6 +7,8 @@ by the plugin `tests.net.without_patch`.
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from protocol.net.patches import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
+AT_ONCE = 3
 
 GUARDS = {
     "noise_only": [
@@ -74,16 +77,33 @@ def test_every_patch_has_a_guard() -> None:
     assert sorted(GUARDS) == sorted(NAMES)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("patch", "guard"), [(patch, guard) for patch, guards in GUARDS.items() for guard in guards])
-def test_the_guard_fails_without_its_patch(patch: str, guard: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.net.without_patch", "--timeout=90", f"tests/net/{guard}"],
+Outcome = Future["subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[tuple[str, str], Outcome]]:
+    """The runs of all the guards that were chosen, a few at a time: most of a run is waiting for what does not come."""
+    chosen = [item.callspec.params for item in request.session.items if "guard" in getattr(item, "fixturenames", ())]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {(one["patch"], one["guard"]): pool.submit(run_without, one["patch"], one["guard"]) for one in chosen}
+        pool.shutdown(cancel_futures=True)
+
+
+def run_without(patch: str, guard: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.net.without_patch", "--timeout=180", f"tests/net/{guard}"],
         cwd=ROOT,
         env={**os.environ, "PINAKOTHEK_TEST_WITHOUT_PATCH": patch},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("patch", "guard"), [(patch, guard) for patch, guards in GUARDS.items() for guard in guards])
+def test_the_guard_fails_without_its_patch(outcomes: dict[tuple[str, str], Outcome], patch: str, guard: str) -> None:
+    done = outcomes[patch, guard].result()
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
     assert "1 failed" in done.stdout
