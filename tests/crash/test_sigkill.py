@@ -40,7 +40,7 @@ def run_and_kill(home: Path, first: int, lines_wanted: int) -> list[str]:
         listener = threading.Thread(target=listen)
         listener.start()
         try:
-            assert enough.wait(60)
+            assert enough.wait(120)
         finally:
             adder.send_signal(signal.SIGKILL)
             listener.join()

@@ -22,7 +22,7 @@ from protocol.messages import write_message
 from protocol.records import Record, sign_record
 from protocol.stamp import Stamp
 from tests.net.hosts import eventually
-from tests.swarm.fellows import Founded
+from tests.swarm.fellows import Fellow, Founded, Honest
 from tests.swarm.test_hostile_members import ROOT, beat_of, forged_beat, garbage, met
 
 STEWARD, STRANGER = KeyPair(b"s" * 32), KeyPair(b"x" * 32)
@@ -69,12 +69,22 @@ def cases(founded: Founded) -> dict[str, list[Case]]:
     }
 
 
+def is_meshed(peer: Honest, hostile: Fellow, founded: Founded) -> bool:
+    """Whether each router sends the other what it publishes: until then a message, said once, may be lost."""
+    topics = [topic(founded.swarm_id) for topic in (beat_topic, holdings_topic, pins_topic)]
+    ends = ((hostile, peer), (peer, hostile))
+    return all(
+        here.gossip._router.mesh.get(topic) == {there.host.libp2p.get_id()} for topic in topics for here, there in ends
+    )
+
+
 CUT_OFF = frozenset({"malformed", "forgery", "too_large"})
 
 
 @pytest.mark.parametrize("word", list(cases(Founded(3))))
 async def test_it_is_counted_under_its_reason_and_no_other(tmp_path: Path, word: str) -> None:
     async with met(tmp_path) as (peer, hostile, founded):
+        await eventually(lambda: is_meshed(peer, hostile, founded))
         for topic, body in cases(founded)[word]:
             await hostile.gossip.publish(topic(founded.swarm_id), body)
         counts = peer.records.refusals.counts
