@@ -14,32 +14,13 @@ from pathlib import Path
 import pytest
 
 from node.demo.peers import Peer, swarm
+from tests.corpora import corpus
 
 ALL = os.environ.get("PINAKOTHEK_CORPORA") == "all"
 EVERY = 1 if ALL else 5
 TIMEOUT_S = 3600 if ALL else 300
-SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".heic", ".tif", ".tiff", ".svg", ".bmp", ".jp2", ".psd"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIMEOUT_S + 60)]
-
-
-def images_folder() -> Path:
-    """Where `scripts/get-images` puts them."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return Path(os.environ.get("PINAKOTHEK_IMAGES", cache / "pinakothek/images"))
-
-
-def corpus(name: str) -> list[Path]:
-    """Every file of a corpus, in order."""
-    if not (images_folder() / "complete").exists():
-        reason = "the images are missing: scripts/get-images"
-        if os.environ.get("PINAKOTHEK_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    [top] = images_folder().glob(f"{name}-*")
-    if name == "pillow":
-        return sorted(path for path in (top / "Tests/images").rglob("*") if path.is_file() and path.name[0] != ".")
-    return sorted(path for path in top.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 @pytest.fixture(scope="module")
