@@ -89,6 +89,9 @@ class JobService(Protocol):
     async def open_upload(self, request: NewUpload) -> UploadRow:
         """A place for an upload."""
 
+    async def expected_upload(self, upload_id: str, token: str) -> UploadPut:
+        """An upload whose place is here and free. Raises `NotFound`, also where the token is another's."""
+
     async def put_upload(self, upload_id: str, token: str, body: AsyncIterator[bytes]) -> UploadPut:
         """The bytes of an upload whose place is here. Raises `NotFound`, also where the token is another's."""
 

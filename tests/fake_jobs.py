@@ -102,6 +102,11 @@ class FakeJobs:
             complete=f"/v1/uploads/{upload_id}/complete", size_bytes=request.size_bytes, expires_at=AT,
         )  # fmt: skip
 
+    async def expected_upload(self, upload_id: str, token: str) -> UploadPut:
+        if upload_id not in self.uploads or token != "secret":
+            raise NotFound(f"upload {upload_id!r}: no such upload, or it has expired")
+        return UploadPut(id=upload_id, size_bytes=self.uploads[upload_id][0].size_bytes)
+
     async def put_upload(self, upload_id: str, token: str, body: AsyncIterator[bytes]) -> UploadPut:
         if upload_id not in self.uploads or token != "secret":
             raise NotFound(f"upload {upload_id!r}: no such upload, or it has expired")

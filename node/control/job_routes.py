@@ -91,6 +91,15 @@ JOB_ENDPOINTS: tuple[Endpoint, ...] = (
         body=NewUpload,
     ),
     Endpoint(
+        method="GET",
+        path="/v1/uploads/{id}",
+        name="expected_upload",
+        summary="Whether an upload is expected here, and of what size",
+        call=lambda service, asked: service.expected_upload(asked.path["id"], asked.query.token),
+        answer=UploadPut,
+        query=queries.UploadToken,
+    ),
+    Endpoint(
         method="PUT",
         path="/v1/uploads/{id}/bytes",
         name="put_upload",

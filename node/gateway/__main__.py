@@ -79,7 +79,7 @@ async def _serve(data_dir: Path, reader: Reader, listener: socket.socket, pipe: 
     blocks = Blocks(reader, upstream.block)
     server = uvicorn.Server(
         uvicorn.Config(
-            Gateway(Contents(blocks), upstream, counts), http=PublicConnection, ws="none", loop="none",
+            Gateway(Contents(blocks), upstream, counts, data_dir), http=PublicConnection, ws="none", loop="none",
             log_config=None, access_log=False, lifespan="off", interface="asgi3", server_header=False,
             backlog=BACKLOG, timeout_keep_alive=int(IDLE_S), timeout_graceful_shutdown=GRACE_S,
         )

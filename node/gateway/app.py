@@ -5,6 +5,7 @@ cut connection, which the client notices because the announced length or the las
 """
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from node.gateway.answers import NOSNIFF, PREFLIGHT, HttpError, Receive, Reply, Send, header_list
@@ -15,6 +16,7 @@ from node.gateway.metrics import Counts
 from node.gateway.names import Names
 from node.gateway.questions import Questions
 from node.gateway.serving import Serving
+from node.gateway.uploads import PREFIX, Uploads
 from node.gateway.upstream import Upstream
 from store.errors import StoreError
 
@@ -27,13 +29,14 @@ TEXT = header_list({"Content-Type": "text/plain; version=0.0.4; charset=utf-8", 
 
 
 class Gateway:
-    """Serves `/ipfs/`, `/images/`, `/healthz`, `/readyz` and `/metrics`; everything is read-only."""
+    """Serves `/ipfs/`, `/images/`, `/healthz`, `/readyz` and `/metrics`, read-only, and takes `/uploads/`."""
 
-    def __init__(self, contents: Contents, upstream: Upstream, counts: Counts) -> None:
+    def __init__(self, contents: Contents, upstream: Upstream, counts: Counts, data_dir: Path) -> None:
         self._contents = contents
         self._upstream = upstream
         self._counts = counts
         self._questions = Questions()
+        self._uploads = Uploads(data_dir, self._questions)
         self._names = Names(contents, upstream, self._questions)
         self._serving = Serving(contents)
 
@@ -44,7 +47,9 @@ class Gateway:
         reply = Reply(send, head_only=scope["method"] == "HEAD")
         try:
             asked = read_request(scope)
-            if not await self._serving.cached(asked, reply):
+            if asked.method in ("PUT", "OPTIONS") and asked.path.startswith(PREFIX):
+                await self._uploads.answer(asked, receive, reply)
+            elif not await self._serving.cached(asked, reply):
                 await while_connected(receive, self._route(asked, reply))
         except HttpError as error:
             await self._fail(reply, error)

@@ -104,12 +104,12 @@ class Uploads:
             return None
         return await trio.to_thread.run_sync(backend.presign_put, upload_id, request.size_bytes, request.media_type)
 
-    async def receive(self, upload_id: str, secret: str, body: AsyncIterator[bytes]) -> Ticket:
-        """Take the bytes of an upload whose place is here; they are durable when this returns.
+    async def expected(self, upload_id: str, secret: str) -> Ticket:
+        """An upload whose place is here and free.
 
         Raises:
             NotFound: no such upload, or not its secret.
-            Failed: they are not what was said; or they are here already.
+            Failed: its bytes are here, or on their way.
         """
         ticket = await self._ticket(upload_id)
         if not ticket.is_opened_by(secret):
@@ -119,6 +119,17 @@ class Uploads:
         path = await trio.to_thread.run_sync(self._jobs.workplace.upload, upload_id)
         if upload_id in self._receiving or ticket.job is not None or await trio.Path(path).exists():
             raise Failed(f"upload {upload_id}: it has been used")
+        return ticket
+
+    async def receive(self, upload_id: str, secret: str, body: AsyncIterator[bytes]) -> Ticket:
+        """Take the bytes of an upload whose place is here; they are durable when this returns.
+
+        Raises:
+            NotFound, Failed: as `expected`.
+            Failed, RefusedByPolicy: they are not what was said.
+        """
+        ticket = await self.expected(upload_id, secret)
+        path = await trio.to_thread.run_sync(self._jobs.workplace.upload, upload_id)
         self._receiving.add(upload_id)
         part = path.with_name(f"{upload_id}.part")
         try:

@@ -269,6 +269,9 @@ class Operations:
     async def open_upload(self, request: NewUpload) -> UploadRow:
         return await self._upload_desk.open(request)
 
+    async def expected_upload(self, upload_id: str, token: str) -> UploadPut:
+        return await self._upload_desk.expected(upload_id, token)
+
     async def put_upload(self, upload_id: str, token: str, body: AsyncIterator[bytes]) -> UploadPut:
         return await self._upload_desk.put(upload_id, token, body)
 

@@ -33,6 +33,11 @@ class UploadDesk:
         """See `JobService.open_upload`."""
         return self._row(await self.uploads.open(request))
 
+    async def expected(self, upload_id: str, token: str) -> UploadPut:
+        """See `JobService.expected_upload`."""
+        ticket = await self.uploads.expected(upload_id, token)
+        return UploadPut(id=ticket.id, size_bytes=ticket.size_bytes)
+
     async def put(self, upload_id: str, token: str, body: AsyncIterator[bytes]) -> UploadPut:
         """See `JobService.put_upload`."""
         ticket = await self.uploads.receive(upload_id, token, body)
@@ -44,11 +49,14 @@ class UploadDesk:
 
     def _row(self, opened: Opened) -> UploadRow:
         ticket, presigned = opened.ticket, opened.presigned
-        path = f"/v1/uploads/{ticket.id}/bytes?token={quote(opened.secret)}"
+        token = quote(opened.secret)
+        path = f"/v1/uploads/{ticket.id}/bytes?token={token}"
+        gateway = self._parts.gateway.address if self._parts.gateway is not None else None
+        here = f"http://{gateway}/uploads/{ticket.id}?token={token}" if gateway else path
         return UploadRow(
             id=ticket.id,
             method="PUT" if presigned is None else presigned.method,
-            url=path if presigned is None else presigned.url,
+            url=here if presigned is None else presigned.url,
             headers={} if presigned is None else dict(presigned.headers),
             presigned=presigned is not None,
             path=path if presigned is None else None,

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -83,7 +84,8 @@ def serving() -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    with swarm(tmp_path_factory.mktemp("jobs"), ["ada"], env=LOOPBACK) as (ada,):
+    gateway = ("--gateway", "127.0.0.1:0")
+    with swarm(tmp_path_factory.mktemp("jobs"), ["ada"], env=LOOPBACK, run_options=gateway) as (ada,):
         yield ada
 
 
@@ -174,9 +176,13 @@ def test_files_are_uploaded_and_the_api_takes_the_same_three_steps(peer: Peer, t
         place = control.call("POST", "/v1/uploads", {"size_bytes": len(picture(506)), "options": {"name": "a.png"}})
         with pytest.raises(NotFound):
             control.open("PUT", f"/v1/uploads/{place['id']}/bytes?token=x", upload=[picture(506)]).read()
-        control.open(place["method"], place["url"], upload=[picture(506)]).read()
+        control.open(place["method"], place["path"], upload=[picture(506)]).read()
         with pytest.raises(Failed, match="has been used"):
-            control.open(place["method"], place["url"], upload=[picture(506)]).read()
+            control.open(place["method"], place["path"], upload=[picture(506)]).read()
+        there = control.call("POST", "/v1/uploads", {"size_bytes": len(picture(507)), "media_type": "image/png"})
+        assert httpx.put(there["url"], content=picture(507)).json()["id"] == there["id"], "by the gateway"
+        assert httpx.put(there["url"], content=picture(507)).status_code == 422
+        assert control.call("POST", f"{there['complete']}?wait_s=60", timeout_s=90)["state"] == "done"
     peer.kill()
     peer.start()
     with Control(peer.data_dir) as control:

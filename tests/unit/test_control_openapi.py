@@ -59,6 +59,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("extern", "POST", "/v1/jobs/extern", {"url": "https://example.org/a.png", "options": {"flow": "feed"}}),
     ("file_job", "POST", "/v1/jobs/file", {"path": "/a.png"}),
     ("open_upload", "POST", "/v1/uploads", {"size_bytes": 6, "media_type": "image/png"}),
+    ("expected_upload", "GET", "/v1/uploads/up0?token=secret", None),
     ("put_upload", "PUT", "/v1/uploads/up0/bytes?token=secret", b"IMAGE3"),
     ("complete_upload", "POST", "/v1/uploads/up0/complete?wait_s=1", None),
     ("job", "GET", "/v1/jobs/1?wait_s=0.1", None),
