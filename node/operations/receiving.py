@@ -27,6 +27,7 @@ async def receive(parts: Parts, path: Path, body: AsyncIterator[bytes], max_byte
 
     Raises:
         Failed: more than `max_bytes`, more than there is room for, or the disk refuses.
+        Trouble: more than the workspace has room for now.
     """
     size_bytes = 0
     waiting: list[bytes] = []
@@ -41,6 +42,7 @@ async def receive(parts: Parts, path: Path, body: AsyncIterator[bytes], max_byte
                 waiting.append(part)
                 if waiting_bytes >= WRITE_BYTES:
                     await check_room(parts, size_bytes)
+                    await trio.to_thread.run_sync(parts.jobs.workplace.check_room, waiting_bytes)
                     await file.write(b"".join(waiting))
                     waiting, waiting_bytes = [], 0
             await check_room(parts, size_bytes)
