@@ -19,6 +19,8 @@ import apsw
 from store.catalogue import Readers
 from store.layout import Object
 
+CHANGING = "state <> 'held'"
+"""Of few roots at a time; word for word as in their index, which SQLite uses for nothing else."""
 COMING, HELD, RETRACTED, GOING, ERASING = "coming", "held", "retracted", "going", "erasing"
 
 
@@ -126,7 +128,8 @@ def in_states(readers: Readers, ages: Sequence[tuple[str, int]]) -> list[tuple[b
     """The (root, kind) that are in one of these states since the given time or longer."""
     where = " OR ".join("(state = ? AND since_ms <= ?)" for _ in ages)
     bindings = tuple(value for pair in ages for value in pair)
-    return [(root, kind) for root, kind in readers.rows(f"SELECT root, kind FROM kept_roots WHERE {where}", bindings)]
+    sql = f"SELECT root, kind FROM kept_roots WHERE {CHANGING} AND ({where})"
+    return [(root, kind) for root, kind in readers.rows(sql, bindings)]
 
 
 def unlist(db: apsw.Connection, root: bytes, kind: str, now_ms: int) -> bool:
@@ -145,26 +148,13 @@ def forget(db: apsw.Connection, root: bytes, kind: str) -> None:
 
 def end_puts(db: apsw.Connection, now_ms: int) -> None:
     """What a crash left half put is let go; a fetch or job that goes on takes it up again."""
-    db.execute("UPDATE kept_roots SET state = 'going', since_ms = ? WHERE state = 'coming'", (now_ms,))
+    db.execute(f"UPDATE kept_roots SET state = 'going', since_ms = ? WHERE {CHANGING} AND state = 'coming'", (now_ms,))
 
 
 def used_bytes(readers: Readers, kind: str) -> int:
     """The bytes of all blocks listed on `kind`."""
     row = readers.row("SELECT used_bytes FROM kept_used WHERE kind = ?", (kind,))
     return 0 if row is None else int(row[0])
-
-
-def all_roots(readers: Readers) -> list[tuple[bytes, str]]:
-    """Every (root, kind) that is named."""
-    return [(root, kind) for root, kind in readers.rows("SELECT root, kind FROM kept_roots")]
-
-
-def name_found(db: apsw.Connection, roots: Iterable[bytes], kind: str, now_ms: int) -> None:
-    """Name roots that were found in a backend; nobody here wants them so far."""
-    db.executemany(
-        "INSERT OR IGNORE INTO kept_roots(root, kind, state, since_ms) VALUES (?, ?, 'going', ?)",
-        [(root, kind, now_ms) for root in roots],
-    )
 
 
 def wait_again(db: apsw.Connection, now_ms: int) -> None:

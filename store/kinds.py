@@ -175,13 +175,6 @@ class Kinds:
 
             return self._writer.run(listing)
 
-    def survey(self, kind: str) -> int:
-        """Name every root in a backend that the catalogue does not know, so that it may depart. Returns: how many."""
-        known = {root for root, of in kept.all_roots(self._readers) if of == kind}
-        unknown = [root for root in self.backend(kind).roots() if root not in known]
-        self._writer.run(lambda batch: kept.name_found(batch.db, unknown, kind, self._clock_ms()))
-        return len(unknown)
-
     def departed(self, now_ms: int) -> list[tuple[bytes, str]]:
         """The (root, kind) that may be erased, as far as this peer is concerned; none while it is recovering.
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from store import scrub_kept
+from store import kept, scrub_kept
 from store.backends import Backend, MemoryBackend, Range, local_backend
 from store.backends.contract import Stream
 from store.catalogue import open_writer
 from store.cid import RAW, cid_of, cid_text, codec_of
-from store.errors import BackendRefused, BackendUnavailable, BlockCorrupt, BlockNotFound, StoreError
+from store.errors import BackendRefused, BackendUnavailable, BlockCorrupt, BlockNotFound, NotInBackend
 from store.schema import MIGRATIONS
 from store.store import Owner, RecordEntry, Store
 from tests.backends.images import image
@@ -274,6 +274,7 @@ def test_a_lost_catalogue_is_found_again_in_the_backend(
     one, two = image("one"), image("two")
     for each in (one, two):
         take_in(store, each, "local")
+    take_in(store, image("three"), "local")
     store.collect(clock.now_ms)
     store.close()
     for path in (tmp_path / "peer").glob("catalogue.db*"):
@@ -281,20 +282,35 @@ def test_a_lost_catalogue_is_found_again_in_the_backend(
     again = opened_with(tmp_path, clock, {"local": fragile})
     again.begin_recovery()
     assert not again.has(one.root)
-    assert again.kinds.survey("local") == 2
-    assert again.kinds.adopt(one.root, "local").size_bytes == one.size_bytes
-    check(again, one)
-    assert held(again) == {(one.root, "local")}
-    assert again.kinds.departed(clock.now_ms + 9 * HOUR_MS) == []
-    assert not again.kinds.erase(two.root, "local")
+    for each in (one, two):
+        assert again.kinds.adopt(each.root, "local").size_bytes == each.size_bytes
+        check(again, each)
+    assert held(again) == {(one.root, "local"), (two.root, "local")}
+    again.release(two.root, "local")
     clock.now_ms += 9 * HOUR_MS
+    assert again.kinds.departed(clock.now_ms) == []
+    assert not again.kinds.erase(two.root, "local")
     again.finish_recovery()
     assert again.kinds.departed(clock.now_ms) == []
     assert again.kinds.departed(clock.now_ms + 2 * HOUR_MS) == [(two.root, "local")]
-    MemoryBackend.delete(fragile, two.root, "small.webp")
-    with pytest.raises(StoreError):
-        again.kinds.adopt(two.root, "local")
+    MemoryBackend.delete(fragile, image("three").root, "small.webp")
+    with pytest.raises(NotInBackend):
+        again.kinds.adopt(image("three").root, "local")
     again.close()
+
+
+def test_no_look_for_what_departed_goes_through_all_roots(store: Store) -> None:
+    marks = [(state, 0) for state in ("going", "retracted", "erasing")]
+    with store._readers.connection() as db:
+        asked: list[str] = []
+        db.exec_trace = lambda _, sql, __: asked.append(sql) or True  # type: ignore[func-returns-value]
+    kept.in_states(store._readers, marks)
+    with store._readers.connection() as db:
+        db.exec_trace = None
+        values = tuple(value for pair in marks for value in pair)
+        plan = " ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {asked[-1]}", values))
+    assert "kept_changing" in plan
+    assert "SCAN kept_roots" not in plan.replace("SCAN kept_roots USING INDEX kept_changing", "")
 
 
 def test_any_dag_lies_by_its_blocks(store: Store, fragile: Fragile) -> None:
