@@ -44,6 +44,15 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageShown:
+    """A page that shows an image, as a crawl of this peer saw it. `image`: the image's URL there."""
+
+    flow: str
+    image: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobEvent:
     """Something that happened to a job. `seq` counts over all starts of the daemon.
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Protocol
 from msgspec import Meta
 
 from node.add_options import AddOptions
-from node.job_rows import JobEvent, JobRow, UploadPut, UploadRow
+from node.ingest.crawl.request import CrawlRequest
+from node.job_rows import JobEvent, JobRow, PageShown, UploadPut, UploadRow
 from node.jobs.job import MAX_TRIES
 from node.rows import Page
 
@@ -97,3 +98,9 @@ class JobService(Protocol):
 
     async def complete_upload(self, upload_id: str, wait_s: float) -> JobRow:
         """Have a job take in what was uploaded; the job once it has ended or `wait_s` are over."""
+
+    async def crawl(self, request: CrawlRequest) -> JobRow:
+        """Queue a job that takes in the images of web pages."""
+
+    async def pages(self, ref: str, flow: str | None) -> Page[PageShown]:
+        """The pages that crawls of this peer saw an image on. Raises `NotFound`, `Ambiguous`."""

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from node.errors import Failed, NotFound, RefusedByPolicy
-from node.job_rows import JobEvent, JobRow, UploadPut, UploadRow
+from node.ingest.crawl.request import CrawlRequest
+from node.job_rows import JobEvent, JobRow, PageShown, UploadPut, UploadRow
 from node.job_service import Act, AddUrl, FileJob, JobQuery, NewUpload
 from node.rows import Page
 
@@ -13,6 +14,12 @@ ROOT = "bafybeidrmy6vl7vxlcwbxbs4osqoj464a6zmdqzt4fdumgtbvif3bkm2ga"
 ADDED = {
     "path": "https://example.org/a.png", "root": ROOT, "original": "bafkreia", "new": True, "size_bytes": 6, "copies": 1,
     "error": None, "exit_code": 0,
+}  # fmt: skip
+
+CRAWLED = {
+    "pages": 12, "pages_refused": 1, "pages_left": 3, "images": 40, "stored": 25, "known": 5, "small": 8, "refused": 1,
+    "failed": 1, "disallowed": 4, "seconds": 7.5,
+    "problems": [{"url": "https://example.org/b.png", "reason": "not an image: text"}],
 }  # fmt: skip
 
 
@@ -85,6 +92,21 @@ class FakeJobs:
             row = job(number, "done", request.url, root=ROOT, result={**ADDED, "path": request.url}, progress=1.0)
         self.queue[number] = row
         return row
+
+    async def crawl(self, request: CrawlRequest) -> JobRow:
+        request.check()
+        number = len(self.queue) + 1
+        found = ["https://example.org/a.png"] if request.dry_run else []
+        row = job(number, "done", request.urls[0], kind="crawl", progress=1.0, result={**CRAWLED, "found": found})
+        if "gone" in request.urls[0]:
+            row = job(number, "failed", request.urls[0], kind="crawl", error="the server answered 404", error_code=1)
+        self.queue[number] = row
+        return row
+
+    async def pages(self, ref: str, flow: str | None) -> Page[PageShown]:
+        at = "https://example.org"
+        shown = [PageShown(flow="default", image=f"{at}/a.png", page=f"{at}/{page}") for page in ("", "about")]
+        return Page(rows=tuple(shown), next=None)
 
     async def file_job(self, request: FileJob) -> JobRow:
         number = len(self.queue) + 1

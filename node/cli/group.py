@@ -24,6 +24,7 @@ COMMANDS = {
     "backup": "write this peer's keys, settings and records to a file",
     "add": "add images",
     "upload": "send images' bytes to the daemon, or to its bucket",
+    "crawl": "take in the images of web pages",
     "get": "write an image out",
     "ls": "list images",
     "show": "one image in full",

@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
+from node.cli.listing import emit_all, rows_of
 from node.cli.ls import pixels
-from node.cli.output import emit, printable, say, short_cid
+from node.cli.output import emit, printable, say, short_cid, table
 from node.cli.session import Session
 from node.cli.verb import Verb, json_option, pass_session
 from node.control.client import quote, with_query
@@ -15,13 +16,21 @@ from node.quantities import size_text
 @click.command(cls=Verb)
 @click.argument("ref")
 @click.option("--flow", metavar="F", help="The flow in which REF is meant.")
+@click.option("--pages", is_flag=True, help="Only list the web pages that crawls saw it on.")
 @json_option
 @pass_session
-def command(session: Session, ref: str, flow: str | None, as_json: bool) -> None:
+def command(session: Session, ref: str, flow: str | None, pages: bool, as_json: bool) -> None:
     """Show an image: its files, who holds it, and why it has the copies it has.
 
     REF is a root CID, a unique prefix of one, an original's CID, or a name.
     """
+    if pages:
+        shown = rows_of(session, with_query(f"/v1/pages/{quote(ref)}", {"flow": flow}))
+        if as_json:
+            emit_all(shown)
+        else:
+            table(("FLOW", "PAGE", "IMAGE"), [(row["flow"], row["page"], row["image"]) for row in shown])
+        return
     image = session.control.call("GET", with_query(f"/v1/images/{quote(ref)}", {"flow": flow}))
     if as_json:
         emit(image)

@@ -6,7 +6,8 @@ from typing import Any
 from node.control import queries
 from node.control.endpoint import Asked, Endpoint, Form
 from node.errors import Usage
-from node.job_rows import JobEvent, JobRow, UploadPut, UploadRow
+from node.ingest.crawl.request import CrawlRequest
+from node.job_rows import JobEvent, JobRow, PageShown, UploadPut, UploadRow
 from node.job_service import Act, AddUrl, FileJob, JobQuery, NewUpload
 from node.service import Service
 
@@ -71,6 +72,25 @@ JOB_ENDPOINTS: tuple[Endpoint, ...] = (
         call=lambda service, asked: service.file_job(asked.body),
         answer=JobRow,
         body=FileJob,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/jobs/crawl",
+        name="crawl",
+        summary="Queue a job that takes in the images of web pages",
+        call=lambda service, asked: service.crawl(asked.body),
+        answer=JobRow,
+        body=CrawlRequest,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/pages/{ref}",
+        name="pages",
+        summary="The pages that crawls of this peer saw an image on",
+        call=lambda service, asked: service.pages(asked.ref, asked.query.flow),
+        answer=PageShown,
+        query=queries.InFlow,
+        form=Form.LISTING,
     ),
     Endpoint(
         method="GET",

@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator, Iterable
 from node.add_options import AddOptions
 from node.edit_service import ChangeEdit, EditRow, OpenEdit, SaveEdit
 from node.governing import AddSteward, CharterRow, Expel, Expelled, RemoveSteward, SetCharter
-from node.job_rows import JobEvent, JobRow, UploadPut, UploadRow
+from node.ingest.crawl.request import CrawlRequest
+from node.job_rows import JobEvent, JobRow, PageShown, UploadPut, UploadRow
 from node.job_service import Act, AddUrl, FileJob, JobQuery, NewUpload
 from node.operations.adding import Adding
 from node.operations.alike import Alike
 from node.operations.archives import Archives
 from node.operations.bin import Bin
 from node.operations.content import Contents
+from node.operations.crawling import Crawling
 from node.operations.editing import Editing
 from node.operations.emptying import Emptying
 from node.operations.expelling import Expelling
@@ -96,6 +98,7 @@ class Operations:
         self._job_desk = JobDesk(parts.jobs, self._adding)
         self._upload_desk = UploadDesk(parts, self._adding)
         self.uploads = self._upload_desk.uploads
+        self._crawling = Crawling(parts, self._job_desk)
         self._looking = Looking(parts, self._bin)
         self._contents = Contents(parts, self._looking)
         self._alike = Alike(parts, self._looking)
@@ -262,6 +265,13 @@ class Operations:
 
     async def extern(self, request: AddUrl) -> JobRow:
         return await self._job_desk.extern(request)
+
+    async def crawl(self, request: CrawlRequest) -> JobRow:
+        return await self._crawling.crawl(request)
+
+    async def pages(self, ref: str, flow: str | None) -> Page[PageShown]:
+        root = self._looking.first_pin(ref, flow).root
+        return Page(rows=await self._crawling.pages(root), next=None)
 
     async def file_job(self, request: FileJob) -> JobRow:
         return await self._job_desk.file_job(request)

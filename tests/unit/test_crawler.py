@@ -203,7 +203,7 @@ async def test_an_origin_that_does_not_say_what_is_allowed_is_left_alone(
         site.answers |= {"/robots.txt": robots, "/": page("nothing")}
         counts = await site.crawl()
         assert site.asked() == asked
-        assert counts["disallowed"] == (0 if asked else 1)
+        assert (counts["pages"], counts["pages_refused"]) == ((1, 0) if asked else (0, 1))
 
 
 async def test_depth_hosts_and_pages_are_bounded(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from node.ingest.crawl.pace import Pace, retry_in_s
 from node.ingest.crawl.page import Page
 from node.ingest.crawl.robots_visit import Rules, rules_of
 from node.ingest.crawl.scope import Kind, Scope
-from node.ingest.not_fetched import NotFetched, Redirected
+from node.ingest.not_fetched import Forbidden, NotFetched, Redirected
 from node.ingest.strangers import Fetched, FetchLimits, Strangers
 from node.ingest.web_address import WebAddress
 
@@ -162,7 +162,7 @@ class Crawler:
         rules = self._rules[origin]
         now_s = trio.current_time()
         if not rules.robots.allow(str(visit.address)):
-            await self._end(visit, "disallowed", rules.why)
+            await self._end(visit, rules.state, rules.why)
             return now_s
         pace = Pace(delay_s=max(rules.robots.delay_s, self._plan.delay_s))
         if visit.kind is Kind.IMAGE and self._plan.dry_run:
@@ -229,7 +229,7 @@ class Crawler:
         found = Found(visit.kind, WebAddress.parse(to), visit.depth, visit.hops + 1)
         why = self._plan.scope.why_not(found.address, found.kind, depth=found.depth, hops=found.hops)
         if why is not None:
-            await self._end(visit, "refused", f"leads to {to}: {why}")
+            await self._end(visit, "forbidden", f"leads to {to}: {why}")
             return
         self._pages_begun -= visit.kind is Kind.PAGE
         await trio.to_thread.run_sync(self._frontier.redirected, self._plan.id, visit, found, self._plan.flow)
@@ -239,7 +239,8 @@ class Crawler:
     async def _not_fetched(self, visit: Visit, error: NotFetched) -> None:
         wait_s = retry_in_s(visit.tries + 1) if error.transient else None
         if wait_s is None:
-            await self._end(visit, "failed" if error.transient else "refused", error.message)
+            state = "forbidden" if isinstance(error, Forbidden) else "failed" if error.transient else "refused"
+            await self._end(visit, state, error.message)
             return
         due_ms = self._now_ms() + int(1000 * max(wait_s, min(error.retry_after_s or 0.0, LONGEST_WAIT_S)))
         await trio.to_thread.run_sync(self._frontier.later, visit, due_ms, error.message)

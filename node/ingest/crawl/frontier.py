@@ -37,6 +37,14 @@ class Visit(NamedTuple):
     tries: int
 
 
+class Visited(NamedTuple):
+    """What became of a visit."""
+
+    url: str
+    state: str
+    reason: str | None
+
+
 class Found(NamedTuple):
     """A URL that a page or a redirect leads to."""
 
@@ -204,13 +212,25 @@ class Frontier:
             )
         return {(kind, state): count for kind, state, count in rows}
 
-    def listed(self, crawl: bytes, kind: Kind, limit: int) -> list[tuple[str, str, str | None]]:
-        """(URL, state, reason) of the first visits of a kind."""
+    def listed(self, crawl: bytes, kind: Kind, limit: int) -> list[Visited]:
+        """The first visits of a kind, whatever became of them."""
         with self._transaction() as db:
-            return rows_of(
+            rows = rows_of(
                 db, "SELECT url, state, reason FROM visits WHERE crawl = ? AND kind = ? ORDER BY seq LIMIT ?",
                 (crawl, kind, limit),
             )  # fmt: skip
+        return [Visited(*row) for row in rows]
+
+    def problems(self, crawl: bytes, limit: int) -> list[Visited]:
+        """The first visits that came to nothing, and not because we were asked to leave them alone."""
+        with self._transaction() as db:
+            rows = rows_of(
+                db,
+                "SELECT url, state, reason FROM visits WHERE crawl = ? AND state IN ('refused', 'forbidden', 'failed')"
+                " ORDER BY seq LIMIT ?",
+                (crawl, limit),
+            )
+        return [Visited(*row) for row in rows]
 
     def image(self, flow: str, url: str) -> ImageKnown | None:
         """What is known of an image's URL."""

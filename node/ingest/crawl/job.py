@@ -6,11 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import msgspec
 import trio
 
+from node.errors import Failed, RefusedByPolicy
 from node.events import wall_ms
 from node.ingest.crawl.crawler import Crawler, Plan
 from node.ingest.crawl.frontier import Frontier
@@ -26,6 +27,8 @@ KIND = "crawl"
 AT_ONCE = 4
 LISTED = 1_000
 """URLs that a dry run names in its result."""
+PROBLEMS = 100
+"""URLs whose failure a result tells."""
 
 
 class TakesImages(Protocol):
@@ -50,7 +53,7 @@ class Crawl:
 
     kind = KIND
     at_once = AT_ONCE
-    steps = ("begun", "crawled")
+    steps: tuple[str, ...] = ("begun", "crawled")
     keeps_failed = True
 
     def __init__(self, data_dir: Path | None, strangers: Strangers, taking: TakesImages) -> None:
@@ -99,12 +102,22 @@ class Crawl:
                 tell=lambda counts: run.progress(counts[Kind.PAGE, "done"], None, "pages"), now_ms=wall_ms,
             )  # fmt: skip
             counts = await crawler.run()
-        listed = await trio.to_thread.run_sync(frontier.listed, plan.id, Kind.IMAGE, LISTED) if request.dry_run else []
         result: dict[str, Any] = summary(counts)
+        if not result["pages"] and not result["pages_left"]:
+            await self._nothing(frontier, plan)
+        problems = await trio.to_thread.run_sync(frontier.problems, plan.id, PROBLEMS)
+        result["problems"] = [{"url": each.url, "reason": each.reason} for each in problems]
         result["seconds"] = round(time.monotonic() - begun_s, 1)
-        if request.dry_run:
-            result["found"] = [url for url, state, _ in listed if state == "listed"]
+        listed = await trio.to_thread.run_sync(frontier.listed, plan.id, Kind.IMAGE, LISTED) if request.dry_run else []
+        result["found"] = [visited.url for visited in listed if visited.state == "listed"]
         return result
+
+    async def _nothing(self, frontier: Frontier, plan: Plan) -> NoReturn:
+        """Not one page was read: say why. It is forgotten, so that a retry begins anew."""
+        first = (await trio.to_thread.run_sync(frontier.listed, plan.id, Kind.PAGE, LISTED))[-1]
+        await trio.to_thread.run_sync(frontier.forget, plan.id)
+        error = RefusedByPolicy if first.state in ("disallowed", "forbidden") else Failed
+        raise error(f"{first.url}: {first.reason}")
 
 
 def summary(counts: Counter[tuple[str, str]]) -> dict[str, int]:
@@ -112,13 +125,13 @@ def summary(counts: Counter[tuple[str, str]]) -> dict[str, int]:
     image, page = Kind.IMAGE, Kind.PAGE
     return {
         "pages": counts[page, "done"],
-        "pages_refused": counts[page, "refused"] + counts[page, "failed"],
+        "pages_refused": sum(counts[page, state] for state in ("refused", "forbidden", "failed")),
         "pages_left": counts[page, "waiting"],
         "images": sum(count for (kind, state), count in counts.items() if kind == image and state != "moved"),
         "stored": counts[image, "done"],
         "known": counts[image, "known"],
         "small": counts[image, "small"],
-        "refused": counts[image, "refused"],
+        "refused": counts[image, "refused"] + counts[image, "forbidden"],
         "failed": counts[image, "failed"],
         "disallowed": counts[image, "disallowed"] + counts[page, "disallowed"],
     }

@@ -1,9 +1,10 @@
 """What a crawl is asked for, as it comes over the control socket and stands in its job."""
 
-import msgspec
+from dataclasses import dataclass
 
 from node.errors import Usage
 from node.ingest.crawl.scope import MAX_DEPTH, MAX_PAGES, Scope, site
+from node.ingest.not_fetched import Forbidden
 from node.ingest.web_address import WebAddress
 
 DEFAULT_DEPTH = 2
@@ -14,7 +15,8 @@ MAX_HOSTS = 1_000
 MAX_DELAY_S = 3_600.0
 
 
-class CrawlRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlRequest:
     """One crawl.
 
     Attributes:
@@ -55,9 +57,16 @@ class CrawlRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         self.scope()
 
     def scope(self) -> Scope:
-        """Its bounds. Raises: Forbidden."""
-        named = {site(WebAddress.parse(f"http://{host}/").authority) for host in self.hosts}
+        """Its bounds. Raises: Forbidden, Usage."""
+        named = {site(_authority(host)) for host in self.hosts}
         starts = {site(WebAddress.parse(url).authority) for url in self.urls}
         return Scope(
             hosts=frozenset(named | starts), depth=self.depth, max_pages=self.max_pages, same_host=self.same_host
         )
+
+
+def _authority(host: str) -> str:
+    try:
+        return WebAddress.parse(f"http://{host}/").authority
+    except Forbidden as error:
+        raise Usage(f"host {host[:100]!r}: expected a name such as example.com, or one with a port") from error

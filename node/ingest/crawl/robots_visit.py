@@ -15,9 +15,10 @@ LIMITS: Final = FetchLimits(max_bytes=MAX_ROBOTS_BYTES, total_s=60.0)
 
 
 class Rules(NamedTuple):
-    """What an origin lets us do. `why`: said of everything that it does not."""
+    """What an origin lets us do, and what becomes of the rest: `state`, and `why`."""
 
     robots: Robots
+    state: str = "disallowed"
     why: str = "disallowed by robots.txt"
 
 
@@ -40,7 +41,7 @@ def _without(error: NotFetched) -> Rules:
         return Rules(Robots.everything())  # Forbidden: what it forbids of the rest says so itself
     if isinstance(error, Answered) and 400 <= error.status < 500 and not error.transient:
         return Rules(Robots.everything())
-    return Rules(Robots.nothing(), f"robots.txt: {error.message}")
+    return Rules(Robots.nothing(), "failed", f"robots.txt: {error.message}")
 
 
 def _taken(path: Path) -> str:
