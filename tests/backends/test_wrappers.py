@@ -1,11 +1,13 @@
 """Retry, limits and metrics, with a clock of their own; and the signature that Amazon's page shows."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
 import pytest
 
-from store.backends import Measured, MemoryBackend, RetryPolicy
+from store.backends import Measured, MemoryBackend, RetryPolicy, kubo_backend, s3_backend
 from store.backends.contract import Range, Stream
 from store.backends.limits import Limited
 from store.backends.retry import Retrying
@@ -156,3 +158,27 @@ def test_the_signature_of_amazons_own_example() -> None:
 
 def test_a_secret_is_not_shown() -> None:
     assert "wJalr" not in repr(Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI"))
+
+
+def test_what_s3_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(BackendRefused, match="AWS_ACCESS_KEY_ID is not set"):
+        s3_backend("s3://archive/prefix")
+    with pytest.raises(BackendRefused, match="s3://bucket/prefix"):
+        s3_backend("https://archive")
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(BackendRefused, match=r"needs the extra 's3': pip install 'pinakothek\[s3\]'"):
+        s3_backend("s3://archive/prefix")
+
+
+@pytest.mark.parametrize("api", ["", "127.0.0.1:5001", "ftp://127.0.0.1:5001", "/ip4/nowhere/tcp/5001"])
+def test_an_address_that_is_no_kubos_is_refused(api: str) -> None:
+    with pytest.raises(BackendRefused, match="not an address"):
+        kubo_backend(api)
+
+
+def test_backends_that_are_not_used_import_nothing() -> None:
+    check = "import sys, store.store; print([m for m in ('obstore', 'ipfshttpclient', 'requests') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
