@@ -1,8 +1,10 @@
 """How long look-ups take with 100,000 pins, and that they cost the other peers nothing."""
 
+import re
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,10 @@ from scripts.bench_sections.latency import median_s
 
 BAR_MS = 200.0
 CALLS = 20
+ASKED = 100
+SPAN_S = 20.0
+"""In which `status` is asked `ASKED` times, and again in which it is not: some four heartbeats of each peer."""
+SENT = re.compile(r'^pinakothek_(rpc_asked|gossip_published)_total\{\w+="([^"]*)"\} (\S+)$', re.MULTILINE)
 QUIET_S = 10.0
 """For the plan of everything, and for tries in vain: nobody has any of these images, which is the worst case."""
 
@@ -31,7 +37,7 @@ def status() -> list[Figure]:
             wait_until(lambda: total(bob) >= PINS, timeout_s=TIMEOUT_S, what=f"{PINS} pins at bob")
             wait_until(lambda: planned(ada) >= PINS, timeout_s=TIMEOUT_S, what=f"{PINS} pins planned")
             time.sleep(QUIET_S)
-            return figures(ada)
+            return [*figures(ada), *messages(ada, bob)]
         finally:
             for peer in (bob, ada):
                 peer.kill()
@@ -58,14 +64,11 @@ def figures(peer: Peer) -> list[Figure]:
             "repair --dry-run, first page": "/v1/repair/plan",
             "show by root": f"/v1/images/{first['root']}",
         }
-        before = questions(control)
         times = {name: median_ms(lambda p=path: control.open("GET", p).read()) for name, path in asked.items()}  # type: ignore[misc]
-        asked_others = questions(control) - before
     bar = BAR_MS / (command_s * 1000)
     return [
         Figure("status", f"pina status, {PINS:,} pins", command_s * 1000, "ms", BAR_MS, "bar", bar, 1.0),
         *(Figure("status", name, ms, "ms") for name, ms in times.items()),
-        Figure("status", "questions to other peers", asked_others, "", 0.0, "bar", 1.0 if not asked_others else 0.0, 1.0),
     ]  # fmt: skip
 
 
@@ -79,8 +82,39 @@ def median_ms(ask: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def questions(control: Control) -> int:
-    """What this peer has asked others since its start."""
-    text = control.open("GET", "/v1/metrics").read().decode()
-    lines = [line for line in text.splitlines() if line.startswith("pinakothek_rpc_asked_total")]
-    return int(sum(float(line.rsplit(" ", 1)[1]) for line in lines))
+def messages(asked: Peer, other: Peer) -> list[Figure]:
+    """What both peers send one another while one is asked for its `status`, beside as long a time in which it is not."""
+    quiet = sent_within([asked, other], lambda: None)
+    busy = sent_within([asked, other], lambda: total(asked))
+    extra = sum(busy.values()) - sum(quiet.values())
+    ratio = 1.0 if extra < ASKED / 10 else 0.0  # beats are not in step with the two spans
+    return [
+        *(
+            Figure("status", f"sent in {SPAN_S:.0f} s: {name}", busy[name], "messages", quiet[name], "without")
+            for name in sorted(busy.keys() | quiet.keys())
+        ),
+        Figure("status", f"messages that {ASKED} times status cost", extra, "messages", 0.0, "bar", ratio, 1.0),
+    ]
+
+
+def sent_within(peers: list[Peer], ask: Callable[[], object]) -> Counter[str]:
+    """Messages that peers send in `SPAN_S`, by protocol and topic, while something is asked `ASKED` times."""
+    before = sent(peers)
+    end_s = time.monotonic() + SPAN_S
+    for _ in range(ASKED):
+        ask()
+        time.sleep(max(0.0, min(SPAN_S / ASKED, end_s - time.monotonic())))
+    time.sleep(max(0.0, end_s - time.monotonic()))
+    after = sent(peers)
+    return Counter({name: after[name] - before[name] for name in after})
+
+
+def sent(peers: list[Peer]) -> Counter[str]:
+    """Messages that these peers have sent since their start."""
+    counts: Counter[str] = Counter()
+    for peer in peers:
+        with Control(peer.data_dir) as control:
+            text = control.open("GET", "/v1/metrics").read().decode()
+        for kind, name, count in SENT.findall(text):
+            counts[f"{kind.replace('_', ' ')} {name}"] += int(float(count))
+    return counts
