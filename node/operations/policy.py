@@ -154,10 +154,9 @@ def check_wait(parts: Parts, wait: int, flow: str, replicas: fields.Replicas | N
     kind = backend_of(parts, flow)
     keepers = live_keepers(parts, kind)
     if wait > keepers and (wait > 1 or kind != EMBEDDED):
-        offering = "" if kind == EMBEDDED else f" and offer {kind}"
-        raise RefusedByPolicy(
-            f"wait {wait}: only {keepers} {'keeper is' if keepers == 1 else 'keepers are'} alive{offering}"
-        )
+        if kind != EMBEDDED:
+            raise RefusedByPolicy(f"wait {wait}: live keepers that offer {kind}: {keepers}")
+        raise RefusedByPolicy(f"wait {wait}: only {keepers} {'keeper is' if keepers == 1 else 'keepers are'} alive")
 
 
 def live_keepers(parts: Parts, kind: str) -> int:
