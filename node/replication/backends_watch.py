@@ -84,7 +84,9 @@ class BackendsWatch:
             await self._look_some_up(kind)
         if bool(place.trouble) != bool(before) or replaced is not None:
             self._knowledge.events.tell("backend", detail=f"{kind}: {place.trouble or 'is well'}")
-            log.log(logging.WARNING if place.trouble else logging.INFO, "backend %s: %s", kind, place.trouble or "is well")
+            log.log(
+                logging.WARNING if place.trouble else logging.INFO, "backend %s: %s", kind, place.trouble or "is well"
+            )
             self._on_change()
 
     async def _give_up(self, kind: str, why: str) -> None:
