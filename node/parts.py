@@ -27,8 +27,10 @@ from node.self_description import SelfDescription
 from node.similarity import Similarity
 from node.standing_orders import StandingOrders
 from node.swarm.comeback import Comeback
+from node.swarm.homecoming import Homecoming
 from node.swarm.knowledge import Knowledge
 from node.swarm.records import SharedRecords
+from node.swarm.set_aside import SetAside
 from node.swarm.speaking import Speaking
 from node.swarm.twin_watch import TwinWatch
 from protocol.identity import KeyPair
@@ -89,3 +91,5 @@ class Parts:
     about: SelfDescription
     draining: Draining
     pace: Pace
+    homecoming: Homecoming
+    aside: SetAside

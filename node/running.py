@@ -24,6 +24,7 @@ from node.swarm.comeback import Comeback
 from node.swarm.contacts import Contacts
 from node.swarm.gatekeeping import Gatekeeping, dial_anew
 from node.swarm.heard import Heard, heard_lately, save_heard
+from node.swarm.homecoming import Homecoming
 from node.swarm.listening import Listening
 from protocol.beat import SignedBeat
 from protocol.changes import Changes
@@ -56,6 +57,7 @@ class Inner:
     contacts: Contacts
     listening: Listening
     catching_up: CatchingUp
+    homecoming: Homecoming
     comeback: Comeback
     releasing: Releasing
     recovering: Recovering
@@ -86,7 +88,7 @@ class Daemon:
         """Let the parts tell one another."""
         parts = self.parts
         hooks.change = self._records_changed
-        hooks.news = parts.speaking.tell_records
+        hooks.news = lambda news: parts.speaking.tell_records(self._inner.homecoming.may_tell(news))
         hooks.replan = parts.controller.replan
         hooks.step = parts.speaking.tell_holdings
         hooks.beat = self._heard
@@ -152,6 +154,7 @@ class Daemon:
             Worker("audit", self.parts.auditing.work),
             Worker("scrub", self.parts.scrubbing.work),
             Worker("recovery", self._inner.recovering.work),
+            Worker("homecoming", self._inner.homecoming.work),
             Worker("belonging", self._inner.belonging.work),
             Worker("drain", self.parts.draining.work),
             Worker("twins", self.parts.twins.work),
@@ -225,6 +228,7 @@ class Daemon:
         self.parts.storm.hear(signed.beat, wall_ms())
         ours = self.parts.records.counting.digest
         self._catching_up.trigger.on_beat(signed.sender, signed.beat.records_digest, ours, trio.current_time())
+        self._inner.homecoming.heard(signed)
 
     def _connected(self, peer_id: str) -> None:
         if self.parts.records.counting.is_member(peer_id):
@@ -274,6 +278,7 @@ class Daemon:
             self._inner.about.disk_refused(str(error))
             raise
         await self._inner.releasing.tick()
+        await self._inner.homecoming.tidy()
         store, now_ms = self.parts.store, wall_ms()
         stale = await trio.to_thread.run_sync(store.stale_fetches, now_ms)
         given_up = [owner for owner in stale if not self._is_needed(owner.id)]
@@ -291,6 +296,7 @@ class Daemon:
 
     async def _save_what_was_heard(self) -> None:
         await self._contacts.save()
+        await self._inner.homecoming.save()
         await self.parts.storm.save()
         await trio.to_thread.run_sync(save_heard, self.parts.settings.config.data_dir, self._all_heard())
 

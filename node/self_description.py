@@ -29,6 +29,7 @@ class SelfDescription:
         capacity_bytes: what it offers: the operator's word, else what the disk has and what is stored already.
         crowded_out: the last plan had a root for this peer that does not fit.
         repair_now_ms: when its operator last said `repair --now`, if that is less than a day ago.
+        unsynced_since_ms: when it was last in touch, if that is too long ago.
         zone: its failure domain, empty for none.
         has_left: whether it has said that it left the swarm.
     """
@@ -43,6 +44,7 @@ class SelfDescription:
         self.capacity_bytes = config.capacity_bytes or _used_bytes(store) + self.disk_free_bytes()
         self.crowded_out = False
         self.repair_now_ms: Callable[[], int | None] = lambda: None
+        self.unsynced_since_ms: Callable[[], int | None] = lambda: None
         self._full = False
         self._used_bytes = _used_bytes(store)
         self._refused_until_s = -math.inf
@@ -109,6 +111,7 @@ class SelfDescription:
             used_bytes=used_bytes,
             backends=tuple(self._report(kind) for kind in self._offering.kinds),
             repair_now_ms=self.repair_now_ms(),
+            unsynced_since_ms=self.unsynced_since_ms(),
         )
 
     def _report(self, kind: str) -> BackendReport:

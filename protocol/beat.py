@@ -103,6 +103,8 @@ class Beat:
         holdings: None while it is recovering.
         version: of the program.
         repair_now_ms: when its operator last said `repair --now`, by its own clock, for a day after.
+        unsynced_since_ms: by its own clock, when it has been away for so long that it has to sort out its records before
+            anybody takes them over (`protocol.touch`); None while it is in touch.
     """
 
     KIND: ClassVar[str] = "beat"
@@ -123,6 +125,7 @@ class Beat:
     holdings: HoldingsSummary | None = None
     version: str
     repair_now_ms: int | None = None
+    unsynced_since_ms: int | None = None
 
     @property
     def order(self) -> tuple[int, int]:
@@ -146,6 +149,7 @@ class Beat:
             holdings=None if self.holdings is None else self.holdings.to_body(),
             version=self.version,
             repair_now_ms=self.repair_now_ms,
+            unsynced_since_ms=self.unsynced_since_ms,
         )
 
     @classmethod
@@ -173,6 +177,7 @@ class Beat:
             holdings=None if holdings is None else HoldingsSummary.from_fields(holdings),
             version=fields.text("version", 64),
             repair_now_ms=fields.time_ms_or_none("repair_now_ms"),
+            unsynced_since_ms=fields.time_ms_or_none("unsynced_since_ms"),
         )
 
 

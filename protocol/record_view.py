@@ -39,6 +39,11 @@ class RecordView:
         return self._counting.charters.charter
 
     @property
+    def trash_days(self) -> int:
+        """How long what is removed stays in the trash."""
+        return self._counting.trash_days
+
+    @property
     def charters(self) -> CharterChain:
         """Every charter that is valid, and which branch holds; read only."""
         return self._counting.charters

@@ -238,19 +238,31 @@ class RecordSet(RecordView):
             return
         leaves = leaves_ms(ends)
         if leaves <= self._time_ms:
-            self._uncount(signed, journal)
-            slot.counting = None
-            for gone in slot.drop_up_to(signed):
-                journal.forget(gone.storage_key)
-                self._by_author[gone.author].discard(key)
-            for kept in slot.kept:
-                self._by_author[kept.author].add(key)
-            if slot.kept:
-                self._recount(key, slot, journal)
-            else:
-                del self._slots[key]
+            self._drop(key, slot, signed, journal)
             return
         if ends <= self._time_ms and isinstance(signed.record, Pin):
             self._pins.discard(cast("SignedPin", signed))
             journal.roots.add(signed.record.root)
         heapq.heappush(self._ends, (leaves if ends <= self._time_ms else ends, key, signed.digest))
+
+    def set_aside(self, records: Iterable[Signed[Record]]) -> Changes:
+        """Forget records that count here, with all that they have outlived, as tombstones are forgotten."""
+        journal = Journal()
+        for signed in records:
+            slot = self._slots.get(signed.key)
+            if slot is not None and slot.counting == signed:
+                self._drop(signed.key, slot, signed, journal)
+        return journal.close()
+
+    def _drop(self, key: bytes, slot: Slot, signed: Signed[Record], journal: Journal) -> None:
+        self._uncount(signed, journal)
+        slot.counting = None
+        for gone in slot.drop_up_to(signed):
+            journal.forget(gone.storage_key)
+            self._by_author[gone.author].discard(key)
+        for kept in slot.kept:
+            self._by_author[kept.author].add(key)
+        if slot.kept:
+            self._recount(key, slot, journal)
+        else:
+            del self._slots[key]

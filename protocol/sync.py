@@ -118,11 +118,12 @@ class SyncAsker(Generic[V]):
     Args:
         ours: our own; read only. What the answers bring may be put in as they come.
         of: whose holdings; None for the records.
+        drops: whether `comparison.surplus` is wanted, what is here and not there; of holdings it always is.
     """
 
-    def __init__(self, ours: OrderedSet[V], of: HoldingsAt | None = None) -> None:
+    def __init__(self, ours: OrderedSet[V], of: HoldingsAt | None = None, *, drops: bool = False) -> None:
         self.of = of
-        self.comparison = Comparison(ours, drops=of is not None)
+        self.comparison = Comparison(ours, drops=drops or of is not None)
         self._in_order: deque[SyncAsk] = deque()
         self._any_order: list[SyncAsk] = []
         self._came = 0

@@ -12,6 +12,8 @@ import msgspec
 
 FORGOTTEN = "forgotten"
 """Kind of the line that takes a key's entry away."""
+ASIDE = "aside"
+"""Kind of entries that are kept beside the current set, and not given out with it."""
 COMPACTED = "compacted"
 """Kind of the first line of a segment that replaces all segments before it."""
 

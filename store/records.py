@@ -10,7 +10,7 @@ import apsw
 
 from store.catalogue import Readers
 from store.commits import Batch
-from store.record_lines import FORGOTTEN, Line, RecordEntry, encode_line, readable_text
+from store.record_lines import ASIDE, FORGOTTEN, Line, RecordEntry, encode_line, readable_text
 
 PAGE_ROWS = 1000
 KEYS_AT_ONCE = 500
@@ -78,11 +78,16 @@ def count_dead(db: apsw.Connection, number: int, length_bytes: int) -> None:
     )
 
 
-def load(readers: Readers) -> Iterator[RecordEntry]:
-    """Yield the current set, in the order in which the keys came; one that changes meanwhile may be old or new."""
+def load(readers: Readers, *, aside: bool = False) -> Iterator[RecordEntry]:
+    """Yield the current set, or what is kept beside it, in the order in which the keys came.
+
+    One that changes meanwhile may be old or new.
+    """
+    which = f"kind {'=' if aside else '!='} '{ASIDE}'"
     last = 0
     while rows := readers.rows(
-        "SELECT id, key, kind, signed, readable FROM records WHERE id > ? AND signed IS NOT NULL ORDER BY id LIMIT ?",
+        "SELECT id, key, kind, signed, readable FROM records"
+        f" WHERE id > ? AND signed IS NOT NULL AND {which} ORDER BY id LIMIT ?",
         (last, PAGE_ROWS),
     ):
         last = rows[-1][0]
@@ -94,7 +99,8 @@ def signed_pages(readers: Readers) -> Iterator[list[Sealed]]:
     """Yield the signed bytes of the current set with their seals, some at a time, in the same order as `load`."""
     last = 0
     while rows := readers.rows(
-        "SELECT id, signed, seal FROM records WHERE id > ? AND signed IS NOT NULL ORDER BY id LIMIT ?",
+        f"SELECT id, signed, seal FROM records WHERE id > ? AND signed IS NOT NULL AND kind != '{ASIDE}'"
+        " ORDER BY id LIMIT ?",
         (last, PAGE_ROWS),
     ):
         last = rows[-1][0]

@@ -298,9 +298,9 @@ class Store:
         """Add or replace records by key, in order."""
         self._writer.run(lambda batch: record_table.put(batch, entries))
 
-    def load_records(self) -> Iterator[RecordEntry]:
-        """Yield the current set."""
-        return record_table.load(self._readers)
+    def load_records(self, *, aside: bool = False) -> Iterator[RecordEntry]:
+        """Yield the current set, or what is kept beside it: the entries of kind `ASIDE`."""
+        return record_table.load(self._readers, aside=aside)
 
     def signed_pages(self) -> Iterator[list[record_table.Sealed]]:
         """Yield the signed bytes of the current set with their seals, some at a time."""

@@ -115,6 +115,7 @@ BEAT = m.Beat(
     holdings=SUMMARY,
     version="0.1.0",
     repair_now_ms=1_799_999_000_000,
+    unsynced_since_ms=1_797_000_000_000,
 )
 DELTA = m.HoldingsDelta(after=SUMMARY, changes=(m.Change(ROOT, "ipfs", True), m.Change(OTHER_ROOT, "s3", False)))
 LEASE = Lease(

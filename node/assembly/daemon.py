@@ -147,12 +147,14 @@ def _parts(ground: Ground, talking: Talk, truth: Truth, upkeep: Upkeep, service:
         about=ground.about,
         draining=upkeep.draining,
         pace=Pace(),
+        homecoming=talking.homecoming,
+        aside=ground.aside,
     )
 
 
 def _inner(ground: Ground, talking: Talk, upkeep: Upkeep) -> Inner:
     return Inner(
-        contacts=talking.contacts, listening=talking.listening, catching_up=talking.catching_up,
+        contacts=talking.contacts, listening=talking.listening, catching_up=talking.catching_up, homecoming=talking.homecoming,
         comeback=talking.comeback, releasing=upkeep.releasing, recovering=upkeep.recovering, about=ground.about,
         gatekeeping=ground.gatekeeping, vigil=upkeep.vigil, heard_before=ground.heard, ever_held=upkeep.ever_held, claims=upkeep.claims,
         belonging=BelongingWatch(ground.network.rpc, ground.knowledge, reachable=talking.contacts.linked),

@@ -22,6 +22,7 @@ from node.swarm.heard import Heard, load_heard
 from node.swarm.knowledge import Knowledge
 from node.swarm.own_holdings import OwnHoldings
 from node.swarm.records import SharedRecords
+from node.swarm.set_aside import SetAside
 from protocol.author import Author
 from protocol.charter import swarm_hash
 from protocol.holdings_messages import Element
@@ -51,6 +52,7 @@ class Ground:
     hooks: Hooks
     records: SharedRecords
     heard: dict[PeerId, Heard]
+    aside: SetAside
     knowledge: Knowledge
     orders: StandingOrders
     offering: Offering
@@ -77,6 +79,8 @@ async def lay_ground(
     hooks = Hooks()
     records = await _records(store, key, config.data_dir, swarm_id, verify, hooks)
     heard = await trio.to_thread.run_sync(load_heard, config.data_dir)
+    aside = SetAside(store)
+    await trio.to_thread.run_sync(aside.load)
     orders = StandingOrders(store)
     offering = Offering(store, backends, config.allow_backends)
     gatekeeping = Gatekeeping(records.counting, lambda: hooks.invites_open())
@@ -89,6 +93,7 @@ async def lay_ground(
         hooks=hooks,
         records=records,
         heard=heard,
+        aside=aside,
         knowledge=_knowledge(effective, store, key, records, heard, hooks),
         orders=orders,
         offering=offering,

@@ -10,6 +10,7 @@ from node.events import wall_ms
 from node.swarm.catching_up import CatchingUp
 from node.swarm.comeback import INCARNATION_FACT, Comeback
 from node.swarm.contacts import Contacts
+from node.swarm.homecoming import Homecoming, load_touch
 from node.swarm.listening import Listening
 from node.swarm.speaking import Speaking
 from node.swarm.sync_answers import SyncAnswers
@@ -26,6 +27,7 @@ class Talk:
     speaking: Speaking
     listening: Listening
     catching_up: CatchingUp
+    homecoming: Homecoming
 
 
 async def talk(ground: Ground, truth: Truth) -> Talk:
@@ -45,11 +47,27 @@ async def talk(ground: Ground, truth: Truth) -> Talk:
         gossip, ground.swarm_id, knowledge, on_beat=lambda signed: hooks.beat(signed), on_offence=host.cut_off
     )
     catching_up = CatchingUp(
-        rpc, ground.records, knowledge.book, reachable=contacts.linked, on_holders=lambda roots: hooks.replan(roots),
-        on_offence=host.cut_off,
+        rpc, ground.records, knowledge.book, reachable=contacts.linked, unsynced=lambda: homecoming.unsynced(),
+        on_holders=lambda roots: hooks.replan(roots), on_offence=host.cut_off,
     )  # fmt: skip
-    SyncAnswers(rpc, ground.records.counting, stated=knowledge.stated_of, last_heard=knowledge.last_heard)
-    return Talk(contacts=contacts, comeback=comeback, speaking=speaking, listening=listening, catching_up=catching_up)
+    homecoming = Homecoming(
+        ground.store, knowledge, catching_up, ground.aside,
+        await trio.to_thread.run_sync(load_touch, ground.store, ground.heard),
+        linked=contacts.linked, on_over=lambda roots: hooks.replan(roots),
+    )  # fmt: skip
+    ground.about.unsynced_since_ms = lambda: homecoming.unsynced_since_ms
+    SyncAnswers(
+        rpc, ground.records.counting, stated=knowledge.stated_of, last_heard=knowledge.last_heard,
+        withheld=homecoming.reason,
+    )  # fmt: skip
+    return Talk(
+        contacts=contacts,
+        comeback=comeback,
+        speaking=speaking,
+        listening=listening,
+        catching_up=catching_up,
+        homecoming=homecoming,
+    )
 
 
 def _next_incarnation(store: Store) -> int:

@@ -51,6 +51,7 @@ def keep_up(ground: Ground, talk: Talk, truth: Truth, sources: Sources, *, inges
         knowledge,
         talk.catching_up,
         ground.offering,
+        ground.aside,
         lately_heard=lambda: hooks.lately_heard(),
         on_over=lambda: hooks.replan(None),
     )
@@ -58,13 +59,14 @@ def keep_up(ground: Ground, talk: Talk, truth: Truth, sources: Sources, *, inges
     beliefs = Beliefs(
         knowledge, describe=about.describe, linked=talk.contacts.linked, blocked=lambda: hooks.blocked(),
         doubts=truth.auditing, mass_loss=lambda: storm.mass_loss_now(wall_ms()), ever_held=ever_held,
+        set_aside=ground.aside,
     )  # fmt: skip
     storm = StormWatch(
         store, knowledge.events, keepers=beliefs.keepers, blocked=lambda: hooks.blocked(),
         on_change=lambda: hooks.replan(None),
     )  # fmt: skip
     about.repair_now_ms = lambda: storm.repair_now_ms(wall_ms())
-    releasing, executor = _acting(ground, sources, recovering, storm)
+    releasing, executor = _acting(ground, talk, sources, recovering, storm)
     controller = Controller(beliefs, executor, wait=talk.catching_up.brings_many)
     hooks.owners_of = controller.owners_of
     draining = Draining(
@@ -85,13 +87,15 @@ def keep_up(ground: Ground, talk: Talk, truth: Truth, sources: Sources, *, inges
     )  # fmt: skip
 
 
-def _acting(ground: Ground, sources: Sources, recovering: Recovering, storm: StormWatch) -> tuple[Releasing, Executor]:
+def _acting(
+    ground: Ground, talk: Talk, sources: Sources, recovering: Recovering, storm: StormWatch
+) -> tuple[Releasing, Executor]:
     """Those who carry out plans."""
     store, knowledge, hooks, about = ground.store, ground.knowledge, ground.hooks, ground.about
     throttle = Throttle(lambda: storm.bytes_per_s(ground.config.repair_bytes_per_s))
     releasing = Releasing(
         store, ground.network.rpc, knowledge.records, knowledge.key, max_of=sources.max_of, holds=knowledge.own.holds,
-        blocked=lambda: recovering.reason() or about.no_promises,
+        blocked=lambda: recovering.reason() or talk.homecoming.reason() or about.no_promises,
         on_release=lambda holding: knowledge.holding_changed(holding, False),
     )  # fmt: skip
     executor = Executor(

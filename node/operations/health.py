@@ -21,8 +21,11 @@ from node.quantities import size_text
 from node.rows import CheckRow
 from node.status_rows import Alert, ImageCounts, PeerCounts, Status, StoreUse, WorkCounts
 from node.version import VERSION
+from store.cid import cid_text
 from store.errors import StoreError
 
+ROOTS_NAMED = 5
+"""Of what was put aside; the events and `records/` name them all."""
 LEAST_FREE_BYTES = 256 << 20
 """Of the disk, below which `doctor` warns: the catalogue and its log need room to delete, too. Guess."""
 
@@ -131,6 +134,8 @@ class Health:
         if plan.no_room_copies:
             lacking = size_text(plan.no_room_bytes)
             yield Alert(check="no room", detail=f"{plan.no_room_copies} copies fit nowhere, {lacking} are lacking")
+        if parts.aside:
+            yield Alert(check="set aside", detail=f"{len(parts.aside)} records do not count any more; see `doctor`")
         if parts.store.rebuilt:
             yield Alert(check="recovering", detail="the catalogue was made anew from the files")
         apart = unlinked(parts)
@@ -155,6 +160,7 @@ class Health:
         """The operator vouches for this peer: it is the one that stays, and what it holds is what there is."""
         parts = self._parts
         recovered = "recovery is over; " if parts.store.rebuilt else ""
+        recovered += await parts.homecoming.accept()
         epoch = await parts.comeback.vouch()
         parts.twins.told_by = None
         parts.speaking.beat_soon()
@@ -195,9 +201,19 @@ class Health:
             CheckRow(check="lost", ok=not lost, detail=f"{lost} roots without a live copy" if lost else "none"),
             CheckRow(check="clock", ok=not clock.wrong, detail=policy.offset_text(clock.ahead_ms)),
             *belonging.checks(self._parts),
+            *self._homecoming_checks(),
         ]
 
     def _backend_checks(self) -> Iterator[CheckRow]:
         for kind, place in self._parts.offering.places.items():
             told = place.trouble or f"{place.backend.place}, store {place.store_id}"
             yield CheckRow(check=f"backend {kind}", ok=not place.trouble, detail=told)
+
+    def _homecoming_checks(self) -> Iterator[CheckRow]:
+        """Away for too long: in order, but to be known."""
+        yield CheckRow(check="touch", ok=True, detail=self._parts.homecoming.describe())
+        if aside := self._parts.aside:
+            roots = aside.roots
+            named = ", ".join(map(cid_text, roots[:ROOTS_NAMED])) + (", …" if len(roots) > ROOTS_NAMED else "")
+            how = f"; `pin add CID` brings one back: {named}" if roots else ""
+            yield CheckRow(check="set aside", ok=True, detail=f"{len(aside)} records that do not count{how}")

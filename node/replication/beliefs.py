@@ -1,6 +1,6 @@
 """Build the planner's view from what this peer knows: the only place where beliefs become a `SwarmView`."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import trio
@@ -58,6 +58,7 @@ class Beliefs:
         blocked: why nothing may be planned, or None.
         doubts: of others' copies.
         ever_held: remembers over a restart which roots were held.
+        set_aside: unwanted roots that are kept all the same: they are not planned.
         mass_loss: whether the storm guard is on (DESIGN §7, invariant 7), as of now: it is asked once the states of the
             peers are settled, and misses nobody whom the view calls suspect. Whoever changes the answer has all replanned.
     """
@@ -72,6 +73,7 @@ class Beliefs:
         doubts: Doubts | None = None,
         mass_loss: Callable[[], bool] = lambda: False,
         ever_held: EverHeld | None = None,
+        set_aside: Container[bytes] = (),
     ) -> None:
         self._knowledge = knowledge
         self._records = knowledge.records.counting
@@ -80,6 +82,7 @@ class Beliefs:
         self._blocked = blocked
         self._doubts: Doubts = doubts or NoDoubts()
         self._mass_loss = mass_loss
+        self._set_aside = set_aside
         self._ever_held: EverHeld | set[bytes] = set() if ever_held is None else ever_held
 
     def view(self, keys: Iterable[RootKey]) -> SwarmView:
@@ -108,6 +111,8 @@ class Beliefs:
             wanted = self._records.wanted(root)
             for kind in wanted.kinds if wanted else ():
                 keys[RootKey(root, kind)] = None
+            if wanted is None and root in self._set_aside:
+                continue
             for kind in own.kinds_of(root):
                 keys[RootKey(root, kind)] = None
         return list(keys)

@@ -16,6 +16,7 @@ from node.kinds import EMBEDDED
 from node.offering import Offering
 from node.swarm.catching_up import CatchingUp
 from node.swarm.knowledge import Knowledge
+from node.swarm.set_aside import SetAside
 from store.cid import cid_text
 from store.dag import walk
 from store.errors import StoreError
@@ -41,6 +42,7 @@ class Recovering:
         knowledge: Knowledge,
         catching_up: CatchingUp,
         offering: Offering,
+        aside: SetAside,
         *,
         lately_heard: Callable[[], set[str]],
         on_over: Callable[[], None],
@@ -49,6 +51,7 @@ class Recovering:
         self._knowledge = knowledge
         self._catching_up = catching_up
         self._offering = offering
+        self._aside = aside
         self._lately_heard = lately_heard
         self._on_over = on_over
         self._looked_at: set[bytes] = set()
@@ -79,8 +82,8 @@ class Recovering:
         return bool(others) and 2 * len(self._catching_up.synced_with & others) > len(others)
 
     async def _hold_what_is_whole(self) -> None:
-        """Every wanted root whose blocks are all here, whether or not placement names this peer for it."""
-        for root in list(self._knowledge.records.counting.roots()):
+        """Every root wanted, or kept for records put aside, whose blocks are all here, whoever placement names for it."""
+        for root in [*self._knowledge.records.counting.roots(), *self._aside.roots]:
             if root in self._looked_at:
                 continue
             self._looked_at.add(root)

@@ -22,6 +22,7 @@ from protocol.net.redial import Backoff
 from protocol.net.rpc import Rpc
 from protocol.ordered import OrderedSet
 from protocol.places import element_digest, element_place
+from protocol.records import Record, Signed
 from protocol.sync import HoldingsAsker, Step, SyncAnswer, SyncAsk, SyncAsker
 from protocol.sync_messages import SyncElements, SyncRanges, SyncRecords
 from protocol.sync_trigger import SyncTrigger
@@ -50,6 +51,7 @@ class CatchingUp:
 
     Args:
         reachable: members that are connected.
+        unsynced: members whose records nobody is to take over.
         on_holders: roots whose holders changed.
         on_offence: the connection of this peer is to be cut.
 
@@ -64,6 +66,7 @@ class CatchingUp:
         book: HoldingsBook,
         *,
         reachable: Callable[[], frozenset[str]],
+        unsynced: Callable[[], frozenset[str]] = frozenset,
         on_holders: Callable[[frozenset[bytes]], None],
         on_offence: Callable[[str], Awaitable[None]],
     ) -> None:
@@ -71,6 +74,7 @@ class CatchingUp:
         self._records = records
         self._book = book
         self._reachable = reachable
+        self._unsynced = unsynced
         self._on_holders = on_holders
         self._on_offence = on_offence
         self._backoff = Backoff()
@@ -106,7 +110,7 @@ class CatchingUp:
     async def _sync_records(self) -> None:
         while True:
             now_s = trio.current_time()
-            if candidates := self.trigger.candidates(self._reachable(), now_s):
+            if candidates := self.trigger.candidates(self._reachable() - self._unsynced(), now_s):
                 peer = random.choice([p for p in candidates if p not in self.synced_with] or candidates)
                 self.trigger.started(now_s)
                 with trio.move_on_after(SYNC_TIMEOUT_S) as limit:
@@ -130,6 +134,22 @@ class CatchingUp:
         log.info("synced with %s: %d records", peer, taken)
 
     async def _catch_up_with(self, peer: str) -> int:
+        return await self._take_over(peer, SyncAsker(self._records.counting.tally))
+
+    async def lacking(self, peer: str) -> list[Signed[Record]]:
+        """Take over all that a member has; what counts here and not there.
+
+        Raises:
+            NetError, Refused: it does not answer, or not as it should.
+        """
+        with trio.fail_after(SYNC_TIMEOUT_S):
+            await self._take_over(peer, SyncAsker(self._records.counting.tally))
+            # What came may count instead of what was here, and that would not be lacking then: it is compared again.
+            asker = SyncAsker(self._records.counting.tally, drops=True)
+            await self._take_over(peer, asker)
+        return asker.comparison.surplus
+
+    async def _take_over(self, peer: str, asker: SyncAsker[Signed[Record]]) -> int:
         self._coming, self._coming_since_s = 0, trio.current_time()
 
         async def take(step: Step) -> None:
@@ -137,7 +157,6 @@ class CatchingUp:
                 raise Refused(Reason.BAD_SIGNATURE, "records that are malformed or forged")
             self._coming += len(step.records)
 
-        asker = SyncAsker(self._records.counting.tally)
         try:
             await carry_out(asker, partial(self._call, peer), take, at_once=CALLS_AT_ONCE)
             return self._coming

@@ -24,6 +24,7 @@ from protocol.author import Author, R
 from protocol.changes import COUNTED, Changes, Merged, Status
 from protocol.records import Record, Signed
 from protocol.recordset import RecordSet
+from protocol.stamp import Stamp
 from store.errors import StoreError
 from store.store import RecordEntry, Store
 
@@ -71,6 +72,8 @@ class SharedRecords:
         self.refusals = Refusals()
         self._forked = False
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
+        self.on_learned: Callable[[Stamp], None] = lambda oldest: None  # of a batch of others' records that are new
+        self._writing = 0  # of our own that are signed and not merged yet
         self._disk = trio.Lock()  # fair, so what was merged first is written first
         self._unwritten: list[Changes] = []  # in the order in which they were merged
 
@@ -107,6 +110,11 @@ class SharedRecords:
 
     def _sealed_of(self, page: Sequence[tuple[bytes, bytes | None]]) -> set[bytes]:
         return {raw for raw, seal in page if self._seals.holds(raw, seal)}
+
+    @property
+    def settled(self) -> Stamp | None:
+        """A stamp up to which all of this peer's own records are merged; None while one is being written."""
+        return None if self._writing else self.author.clock.last
 
     @property
     def most_held(self) -> int:
@@ -153,8 +161,12 @@ class SharedRecords:
 
     async def put(self, signed: Sequence[Signed[Record]]) -> None:
         """Make records that were signed here durable, merge them and tell the others, whether they count yet or not."""
-        await trio.to_thread.run_sync(partial(self._persist, signed, ()))
-        await self._merge(signed, stored=True)
+        self._writing += 1
+        try:
+            await trio.to_thread.run_sync(partial(self._persist, signed, ()))
+            await self._merge(signed, stored=True)
+        finally:
+            self._writing -= 1
 
     async def write_one(self, record: R) -> Signed[R]:
         """`write` for one record."""
@@ -168,9 +180,17 @@ class SharedRecords:
             The record, and what `persist` returned. Once `persist` has begun a cancellation waits for both.
         """
         written = self.author.write(record, wall_ms())
-        outcome = await trio.to_thread.run_sync(persist, entry_of(written, self._seals))
-        await self._merge([written], stored=True)
+        self._writing += 1
+        try:
+            outcome = await trio.to_thread.run_sync(persist, entry_of(written, self._seals))
+            await self._merge([written], stored=True)
+        finally:
+            self._writing -= 1
         return written, outcome
+
+    async def set_aside(self, records: Sequence[Signed[Record]]) -> None:
+        """Forget records that count here; whoever asks for it has kept them elsewhere."""
+        await self._settle(self.counting.set_aside(records))
 
     async def due(self) -> None:
         """Let time act: expiries, tombstones, records that were held back; write what the disk refused before.
@@ -187,7 +207,7 @@ class SharedRecords:
         await self._settle(self.counting.ripen(self._swarm_ms()))
 
     async def _merge(self, signed: Sequence[Signed[Record]], *, stored: bool = False, relay: bool = True) -> None:
-        outcomes, changes = self._take(signed, self._swarm_ms())
+        outcomes, changes = self._take(signed, self._swarm_ms(), own=stored)
         if not stored:
             for merged in outcomes:
                 if merged is not COUNTED:
@@ -204,7 +224,7 @@ class SharedRecords:
             log.warning("the charter is forked")
         self._forked = self.counting.forked
 
-    def _take(self, signed: Sequence[Signed[Record]], now_ms: int) -> tuple[list[Merged], Changes]:
+    def _take(self, signed: Sequence[Signed[Record]], now_ms: int, *, own: bool) -> tuple[list[Merged], Changes]:
         """Merge, and never stamp anything earlier than what was taken in."""
         outcomes, changes = self.counting.merge_all(signed, now_ms)
         new = [
@@ -214,6 +234,8 @@ class SharedRecords:
         ]
         if new:
             self.author.clock.saw(max(new))
+            if not own:
+                self.on_learned(min(new))
         return outcomes, changes
 
     async def _settle(self, changes: Changes) -> None:

@@ -45,6 +45,7 @@ class Description:
     zone: str = ""
     away_until_ms: int | None = None
     repair_now_ms: int | None = None
+    unsynced_since_ms: int | None = None
 
 
 class Speaking:
@@ -141,6 +142,7 @@ class Speaking:
             holdings=None if recovering else self._knowledge.own.summary(),
             version=self._version,
             repair_now_ms=about.repair_now_ms,
+            unsynced_since_ms=about.unsynced_since_ms,
         )
 
     def _linked(self) -> list[str]:

@@ -49,6 +49,7 @@ class SyncAnswers:
     Args:
         stated: of a member, its newest signed statement of its holdings with the set it is about; None where they are
             not known to match.
+        withheld: why nobody is to take over our records now, or "".
         last_heard: what this peer has last heard of another, by what that one asks.
     """
 
@@ -59,7 +60,9 @@ class SyncAnswers:
         *,
         stated: Callable[[str], Stated | None],
         last_heard: Callable[[str, LastHeardAsk], LastHeardAnswer],
+        withheld: Callable[[], str] = lambda: "",
     ) -> None:
+        self._withheld = withheld
         self._counting = counting
         self._last_heard = last_heard
         self._sets = OrderedHoldings(stated)
@@ -84,7 +87,9 @@ class SyncAnswers:
         except Refused as error:
             raise RpcRefused(MALFORMED, str(error)) from error
 
-    def _of_records(self, ask: SyncAsk) -> SyncRanges | SyncRecords:
+    def _of_records(self, ask: SyncAsk) -> SyncRanges | SyncRecords | NoAnswer:
+        if withheld := self._withheld():
+            return NoAnswer(reason=Reason.STALE, detail=withheld)
         ours = self._counting.tally
         return answer_compare(ours, ask) if isinstance(ask, SyncCompare) else answer_records(ours, ask)
 

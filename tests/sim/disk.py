@@ -15,6 +15,7 @@ from store.cid import RAW, inline_block, verify_block
 from store.condition import Probe
 from store.errors import BlockCorrupt, BlockNotFound, DiskFailed, StoreFull
 from store.ownership import FETCH_EXPIRES_MS, UNOWNED_MS
+from store.record_lines import ASIDE
 from store.scrub import ScrubResult
 from store.store import Collected, Held, Holding, HoldingState, Owner, RecordEntry
 from tests.sim.image import BYTES_FOR_ONE
@@ -300,7 +301,10 @@ class MemoryStore:
             records[entry.key] = entry
 
     def load_records(self) -> Iterator[RecordEntry]:
-        return iter(list(self._disk.records.values()))
+        return iter([entry for entry in self._disk.records.values() if entry.kind != ASIDE])
+
+    def load_aside(self) -> Iterator[RecordEntry]:
+        return iter([entry for entry in self._disk.records.values() if entry.kind == ASIDE])
 
     def signed_pages(self) -> Iterator[list[tuple[bytes, bytes | None]]]:
         return iter([[(entry.raw, entry.seal) for entry in self.load_records()]])

@@ -1,0 +1,110 @@
+"""What this peer put aside when it came home (`protocol.touch`): records that do not count, and roots kept for them.
+
+They lie in `records/` as lines of their own, with the reason. What somebody let go is kept as long as the trash is; what
+nobody who was in touch knew, until a pin wants its root again.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import libipld
+import trio
+
+from node.swarm.storing import readable
+from protocol.codec import encode_value
+from protocol.limits import MS_PER_DAY
+from protocol.records import Pin
+from protocol.signed import body_of
+from protocol.touch import Aside
+from store.record_lines import ASIDE
+from store.store import RecordEntry, Store
+
+log = logging.getLogger("pinakothek.swarm")
+
+KEY = b"aside/"
+AT_ONCE = 500
+"""Records written in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One record: its pin's root, None for a flow; and until when it is kept, None for as long as it takes."""
+
+    root: bytes | None
+    until_ms: int | None
+
+
+class SetAside:
+    """Keeps them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: dict[bytes, Kept] = {}
+        self._roots: Counter[bytes] = Counter()
+
+    def load(self) -> None:
+        """Take in what the store has (in a thread)."""
+        for entry in self._store.load_aside():
+            try:
+                found = libipld.decode_dag_cbor(entry.raw)
+                self._note(entry.key, Kept(found["root"], found["until_ms"]))
+            except (ValueError, KeyError, TypeError) as error:
+                log.warning("a record put aside is not readable, and left as it is: %s", error)
+
+    def _note(self, key: bytes, kept: Kept) -> None:
+        before = self._kept.get(key)
+        self._kept[key] = kept
+        if before is None and kept.root is not None:
+            self._roots[kept.root] += 1
+
+    def __len__(self) -> int:
+        """How many records."""
+        return len(self._kept)
+
+    def __contains__(self, root: object) -> bool:
+        return root in self._roots
+
+    @property
+    def roots(self) -> tuple[bytes, ...]:
+        return tuple(self._roots)
+
+    async def put(self, asides: Sequence[Aside], now_ms: int, trash_days: int) -> None:
+        """Keep them, durably. Raises: StoreError."""
+        for at in range(0, len(asides), AT_ONCE):
+            some = [_entry(aside, now_ms, trash_days) for aside in asides[at : at + AT_ONCE]]
+            await trio.to_thread.run_sync(self._store.append_records, [entry for entry, _ in some])
+            for entry, kept in some:
+                self._note(entry.key, kept)
+
+    def over(self, now_ms: int, is_wanted: Callable[[bytes], bool]) -> list[bytes]:
+        """The keys of those that need no longer be kept; to be given to `drop`."""
+        return [
+            key
+            for key, kept in self._kept.items()
+            if (kept.until_ms is not None and kept.until_ms <= now_ms)
+            or (kept.root is not None and is_wanted(kept.root))
+        ]
+
+    async def drop(self, keys: Sequence[bytes]) -> list[bytes]:
+        """Forget these; the roots that are not kept any more. Raises: StoreError."""
+        await trio.to_thread.run_sync(self._store.forget_records, keys)
+        roots = [kept.root for key in keys if (kept := self._kept.pop(key, None)) is not None]
+        return list(self._without(root for root in roots if root is not None))
+
+    def _without(self, roots: Iterable[bytes]) -> Iterable[bytes]:
+        for root in roots:
+            self._roots[root] -= 1
+            if not self._roots[root]:
+                del self._roots[root]
+                yield root
+
+
+def _entry(aside: Aside, now_ms: int, trash_days: int) -> tuple[RecordEntry, Kept]:
+    signed = aside.signed
+    root = signed.record.root if isinstance(signed.record, Pin) else None
+    kept = Kept(root, now_ms + trash_days * MS_PER_DAY if aside.deleted else None)
+    raw = encode_value({"root": root, "until_ms": kept.until_ms, "record": signed.raw})
+    said = {**readable(body_of(signed.raw)), "kind": signed.record.KIND, "put_aside": aside.reason}
+    return RecordEntry(key=KEY + signed.storage_key, kind=ASIDE, raw=raw, readable=said), kept
