@@ -34,6 +34,7 @@ async def talk(ground: Ground, truth: Truth) -> Talk:
     """Make them; who answers sync is bound to its protocol."""
     knowledge, hooks = ground.knowledge, ground.hooks
     host, gossip, rpc, _ = ground.network
+    rpc.on_refusal = ground.records.refusals.count_call
     contacts = Contacts(host, ground.store, knowledge)
     comeback = Comeback(
         rpc, ground.store, knowledge, reachable=contacts.linked,

@@ -2,9 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from protocol.pin_index import SignedPin
 from protocol.recordset import RecordSet
+
+
+class Moves(NamedTuple):
+    """Pins that have just come into the trash, and that are out of it again."""
+
+    trashed: tuple[SignedPin, ...]
+    undeleted: tuple[SignedPin, ...]
 
 
 class Bin:
@@ -17,11 +25,15 @@ class Bin:
         self._flows: Counter[str] = Counter()
         self.changed(list(records.roots()))
 
-    def changed(self, roots: Iterable[bytes]) -> None:
-        """The live pins of these roots may have changed."""
+    def changed(self, roots: Iterable[bytes]) -> Moves:
+        """The live pins of these roots may have changed. Returns what that brought into the trash, and out of it."""
+        trashed_now: list[SignedPin] = []
+        undeleted: list[SignedPin] = []
         for root in roots:
+            were = set()
             for pin in self._pins.pop(root, ()):
                 self._flows[pin.record.flow] -= 1
+                were.add(pin.key)
             self._gone.discard(root)
             live = self._records.live_pins(root)
             trashed = tuple(pin for pin in live if pin.record.trashed_ms is not None)
@@ -30,6 +42,9 @@ class Bin:
                 self._flows.update(pin.record.flow for pin in trashed)
             if trashed and len(trashed) == len(live):
                 self._gone.add(root)
+            trashed_now += (pin for pin in trashed if pin.key not in were)
+            undeleted += (pin for pin in live if pin.record.trashed_ms is None and pin.key in were)
+        return Moves(tuple(trashed_now), tuple(undeleted))
 
     @property
     def roots_count(self) -> int:

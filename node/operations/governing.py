@@ -18,6 +18,7 @@ from protocol import fields as protocol_fields
 from protocol.amending import amended, charter_of, differences, with_steward
 from protocol.author import Author
 from protocol.charter import Charter
+from protocol.errors import Refused
 from protocol.identity import KeyPair, PeerId, parse_peer_id
 from protocol.life import ends_ms
 from protocol.limits import COPIES_MAX, PEER_NAME_BYTES
@@ -96,7 +97,7 @@ class Charters:
             policy.check_clock(self._parts)
             charter = self._in_force()
             author = self._by_recovery(request.recovery_key) if request.recovery_key else steward_of(self._parts)
-            key = parse_peer_id(request.key) if request.key is not None else await self._new_steward(charter)
+            key = _key_named(request.key) if request.key is not None else await self._new_steward(charter)
             if key in charter.stewards:
                 raise RefusedByPolicy(f"{key} is a steward's already")
             return await self._sign(author, {"stewards": with_steward(charter, key)})
@@ -107,7 +108,8 @@ class Charters:
             policy.check_clock(self._parts)
             charter = self._in_force()
             author = self._by_recovery(request.recovery_key)
-            left = tuple(key for key in charter.stewards if key != request.key)
+            named = _key_named(request.key)
+            left = tuple(key for key in charter.stewards if key != named)
             if left == charter.stewards:
                 raise NotFound(f"{request.key}: no steward's key", hint="`pinakothek charter show` lists them")
             if not left:
@@ -170,6 +172,17 @@ class Charters:
         detail = f"{signed.record.number}: {said}" + (f"; settles {settled} others" if settled else "")
         self._parts.events.tell("charter_signed", peer_id=author.peer_id, detail=detail)
         return await self.show()
+
+
+def _key_named(text: str) -> PeerId:
+    """Raises: Usage: it names no key."""
+    try:
+        return parse_peer_id(text)
+    except Refused as error:
+        raise Usage(
+            f"{text[:64]!r}: expected a peer id or the id of a key, such as 12D3KooW…",
+            hint="`pinakothek members` lists the peers, `pinakothek charter show` the stewards' keys",
+        ) from error
 
 
 def _changes(request: SetCharter) -> dict[str, Any]:

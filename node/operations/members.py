@@ -98,7 +98,7 @@ class Members:
             used_bytes=me.used_bytes,
             capacity_bytes=parts.capacity_bytes,
             last_seen_s=0.0,
-            addrs=tuple(parts.host.addrs),
+            addrs=tuple(addr.partition("/p2p/")[0] for addr in parts.host.addrs),
         )
 
     def _peer_row(self, peer: Peer, now_s: float, *, linked: bool) -> PeerRow:

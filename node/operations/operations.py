@@ -121,7 +121,7 @@ class Operations:
 
     def roots_changed(self, roots: Iterable[bytes]) -> None:
         """The live pins of these roots may have come, gone or changed: to be called at every change of the records."""
-        self._bin.changed(roots)
+        self._removing.tell_of_others(self._bin.changed(roots))
         self._looking.changed()
 
     async def status(self) -> Status:

@@ -9,7 +9,7 @@ import trio
 from node.errors import Ambiguous, NotFound, RefusedByPolicy
 from node.events import wall_ms
 from node.operations import policy
-from node.operations.bin import Bin
+from node.operations.bin import Bin, Moves
 from node.operations.written import removed_row
 from node.parts import Parts
 from node.rows import Removed
@@ -19,6 +19,8 @@ from protocol.pin import Pin
 from store.cid import cid_text, parse_cid
 
 WINDOW_S = 3600.0
+NEWS_MS = 3_600_000
+"""Others' removals older than that are no news: a newcomer hears of all there ever were. Guess."""
 MOST_ROOTS = 1000
 MOST_PERCENT = 10
 ALWAYS_ROOTS = 20
@@ -122,9 +124,25 @@ class Removing:
         await self._parts.records.write(*after)
         return self._tell("undeleted", after)
 
+    def tell_of_others(self, moves: Moves) -> None:
+        """What others trash and undelete is news here too; what sync brings of long ago is not."""
+        records = self._parts.records
+        own = {author.peer_id for author in (records.author, records.steward_key) if author is not None}
+        since_ms = wall_ms() - NEWS_MS
+        for kind, pins in (("trashed", moves.trashed), ("undeleted", moves.undeleted)):
+            for signed in pins:
+                if signed.author not in own and signed.stamp.ms > since_ms:
+                    self._parts.events.tell(
+                        kind, root=cid_text(signed.record.root), peer_id=signed.author, detail=_named(signed.record)
+                    )
+
     def _tell(self, kind: str, pins: Sequence[Pin]) -> tuple[Removed, ...]:
         for pin in pins:
-            self._parts.events.tell(kind, root=cid_text(pin.root), detail=f"{pin.name or ''} of {pin.flow}".strip())
+            self._parts.events.tell(kind, root=cid_text(pin.root), detail=_named(pin))
         charter = self._records.charter
         trash_days = DEFAULT_TRASH_DAYS if charter is None else charter.trash_days
         return tuple(removed_row(pin, trash_days) for pin in pins)
+
+
+def _named(pin: Pin) -> str:
+    return f"{pin.name or ''} of {pin.flow}".strip()

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from protocol.changes import Merged, Status
-from protocol.errors import Reason
+from protocol.errors import Reason, Refused
+from protocol.net.errors import BrokenProtocol, NetError
 
 REPLAY: Final = "replay"
 CLONE: Final = "clone"
@@ -53,6 +54,16 @@ class Refusals:
             self.count(STALE)
         elif merged.status is Status.REFUSED or (merged.status is Status.KEPT and merged.reason):
             self.count(MISSING_ROLE)
+
+    def count_call(self, error: NetError) -> None:
+        """A call over a stream was refused: for what its handler found, or because the frames themselves are broken.
+
+        One that is refused for what holds here, such as `busy`, is no such case.
+        """
+        if isinstance(error.__cause__, Refused):
+            self.count_reason(error.__cause__.reason)
+        elif isinstance(error, BrokenProtocol):
+            self.count_reason(Reason.MALFORMED)
 
     def counts(self) -> dict[str, int]:
         """How often, by word."""

@@ -59,6 +59,7 @@ class Rpc:
         self._protocols: dict[str, _Protocol] = {}
         self._lines: dict[tuple[str, str], _Line] = {}
         self.asked: Counter[str] = Counter()
+        self.on_refusal: Callable[[NetError], None] = lambda _: None
 
     def register(
         self,
@@ -89,7 +90,7 @@ class Rpc:
         busy: Counter[str] = Counter()
 
         async def serve(peer_id: str, stream: Stream) -> None:
-            await _Served(entry, peer_id, busy).run(stream)
+            await _Served(entry, peer_id, busy, lambda error: self.on_refusal(error)).run(stream)
 
         self._host.handle(protocol, serve)
 
@@ -204,8 +205,11 @@ class _Waiting:
 class _Served:
     """The answering side of one stream: it reads no faster than the peer takes its answers."""
 
-    def __init__(self, entry: _Protocol, peer_id: str, busy: Counter[str]) -> None:
+    def __init__(
+        self, entry: _Protocol, peer_id: str, busy: Counter[str], on_refusal: Callable[[NetError], None]
+    ) -> None:
         self._entry = entry
+        self._on_refusal = on_refusal
         self._peer_id = peer_id
         self._busy = busy
         self._mine = 0
@@ -222,6 +226,7 @@ class _Served:
                         await self._take(call, nursery)
                 except BrokenProtocol as error:
                     self._broken = error
+                    self._on_refusal(error)
                 except StreamEnded as error:
                     log.debug("calls of %s ended: %s", self._peer_id, error)
                 nursery.cancel_scope.cancel()
@@ -246,6 +251,7 @@ class _Served:
                 raise RpcRefused("too large", f"{len(body)} bytes, the limit is {self._entry.max_response_bytes}")
             answer = Answer(number=call.number, body=body)
         except RpcRefused as refusal:
+            self._on_refusal(refusal)
             if refusal.code == MALFORMED:
                 self._broken = BrokenProtocol(f"{self._peer_id} asked {self._entry.name}: {refusal.detail}")
                 life.cancel()

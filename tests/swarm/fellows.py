@@ -69,6 +69,7 @@ class Honest(Fellow):
         own = OwnHoldings(state.epoch, state.seq, [Element(*each) for each in held], on_step=lambda: None)
         membership = Membership(key.peer_id, trio.current_time())
         self.knowledge = Knowledge(key, self.records, membership, own, Events(), replan=lambda _: None)
+        self.rpc.on_refusal = self.records.refusals.count_call
         self.listening = Listening(
             self.gossip, founded.swarm_id, self.knowledge, on_beat=lambda _: None, on_offence=self.host.disconnect
         )

@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from node.events import wall_ms
-from node.swarm.names import beat_topic, holdings_topic, pins_topic
+from node.replication.audited import Audited
+from node.swarm.names import AUDIT, REPLICA, SYNC, beat_topic, holdings_topic, pins_topic
 from node.swarm.refusals import WORDS
+from node.swarm.replica_calls import answer_replica_calls
 from protocol.amending import amended
 from protocol.beat import sign_beat
 from protocol.charter_chain import CharterChain
@@ -19,6 +23,7 @@ from protocol.identity import KeyPair
 from protocol.join_messages import RecordBatch
 from protocol.limits import AHEAD_MS, RECORD_BYTES
 from protocol.messages import write_message
+from protocol.net.errors import RpcFailed
 from protocol.records import Record, sign_record
 from protocol.stamp import Stamp
 from tests.net.hosts import eventually
@@ -94,3 +99,33 @@ async def test_it_is_counted_under_its_reason_and_no_other(tmp_path: Path, word:
             await eventually(lambda: hostile.host.peer_id not in peer.host.connected())
         else:
             assert hostile.host.peer_id in peer.host.connected()
+
+
+async def nothing(*_: object) -> None:
+    """Never asked: what was sent is refused before."""
+
+
+def serve_all(peer: Honest) -> None:
+    """Every protocol that members speak over streams, but sync, which answers already."""
+    Audited(peer.rpc, peer.store, peer.key.peer_id, holds=lambda *_: False, on_unreadable=lambda: None)
+    nobody: Any = SimpleNamespace(answer=nothing, take_back=nothing)
+    answer_replica_calls(peer.rpc, nobody, nobody, on_doubt=lambda *_: None)
+
+
+@pytest.mark.parametrize("protocol", [SYNC, REPLICA, AUDIT])
+async def test_what_is_refused_on_streams_is_counted_too(tmp_path: Path, protocol: str) -> None:
+    async with met(tmp_path) as (peer, hostile, founded):
+        serve_all(peer)
+        hostile.rpc.register(protocol, nothing, max_request_bytes=1 << 20, max_response_bytes=1 << 20, concurrency=1)  # type: ignore[arg-type]
+        with pytest.raises(RpcFailed):
+            await hostile.rpc.call(peer.host.peer_id, protocol, garbage(founded), 30)
+        assert peer.records.refusals.counts() == {**dict.fromkeys(WORDS, 0), "malformed": 1}
+
+
+async def test_a_frame_that_is_too_long_is_counted_too(tmp_path: Path) -> None:
+    async with met(tmp_path) as (peer, hostile, _):
+        serve_all(peer)
+        hostile.rpc.register(AUDIT, nothing, max_request_bytes=1 << 20, max_response_bytes=1 << 20, concurrency=1)  # type: ignore[arg-type]
+        with pytest.raises(RpcFailed):
+            await hostile.rpc.call(peer.host.peer_id, AUDIT, bytes(1 << 19), 30)
+        await eventually(lambda: peer.records.refusals.counts()["malformed"] == 1)

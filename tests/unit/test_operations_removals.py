@@ -1,9 +1,11 @@
 """Removing in bulk needs a steward, and the trash counts itself."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
-from node.operations.bin import Bin
-from node.operations.removing import WINDOW_S, RemovalWindow
+from node.events import Events, wall_ms
+from node.operations.bin import Bin, Moves
+from node.operations.removing import NEWS_MS, WINDOW_S, RemovalWindow, Removing
 from protocol.author import Author
 from protocol.charter import swarm_hash
 from protocol.founding import found_swarm
@@ -70,3 +72,37 @@ def test_the_bin_counts_roots_and_pins_as_they_come_and_go() -> None:
     swarm.write(second)
     bin.changed(swarm.changed)
     assert (bin.roots_count, bin.pins()) == (0, [])
+
+
+def test_the_bin_tells_what_came_into_it_and_what_came_out() -> None:
+    swarm = Swarm()
+    first, second = (Pin(id=pin_id(flow, ROOT), flow=flow, root=ROOT) for flow in ("a", "b"))
+    swarm.write(first)
+    swarm.write(second)
+    bin = Bin(swarm.records)
+
+    def moved() -> tuple[list[str], list[str]]:
+        moves = bin.changed(swarm.changed)
+        return [pin.record.flow for pin in moves.trashed], [pin.record.flow for pin in moves.undeleted]
+
+    swarm.write(replace(first, trashed_ms=NOW_MS))
+    assert moved() == (["a"], [])
+    assert moved() == ([], []), "it is there already"
+    swarm.write(first)
+    assert moved() == ([], ["a"])
+
+
+def test_what_others_have_just_trashed_is_news_and_what_this_peer_or_anybody_long_ago_trashed_is_none() -> None:
+    me, steward, other = (KeyPair(bytes([n]) * 32) for n in (1, 2, 3))
+    events = Events()
+    records = SimpleNamespace(author=Author(me), steward_key=Author(steward), counting=Swarm().records)
+    removing = Removing(SimpleNamespace(records=records, events=events), Bin(records.counting))  # type: ignore[arg-type]
+    now_ms = wall_ms()
+    pin = Pin(id=pin_id("a", ROOT), flow="a", root=ROOT, name="p.jpg", trashed_ms=now_ms)
+    for key in (me, steward, other):
+        removing.tell_of_others(Moves((Author(key).write(pin, now_ms),), ()))
+    assert events.counts == {"trashed": 1}
+    removing.tell_of_others(Moves((Author(other).write(pin, now_ms - NEWS_MS),), ()))
+    assert events.counts == {"trashed": 1}
+    removing.tell_of_others(Moves((), (Author(other).write(replace(pin, trashed_ms=None), now_ms),)))
+    assert events.counts == {"trashed": 1, "undeleted": 1}
