@@ -40,6 +40,7 @@ log = logging.getLogger("pinakothek.daemon")
 TICK_S = 1.0
 RECORDS_DUE_S = 5.0
 HOUSEKEEPING_S = 60.0
+TOLD_OF_START_S = 5.0
 
 
 class InviteDoor(Protocol):
@@ -154,6 +155,7 @@ class Daemon:
             Worker("audit", self.parts.auditing.work),
             Worker("scrub", self.parts.scrubbing.work),
             Worker("recovery", self._inner.recovering.work),
+            Worker("leases", self._tell_of_start),
             Worker("homecoming", self._inner.homecoming.work),
             Worker("belonging", self._inner.belonging.work),
             Worker("drain", self.parts.draining.work),
@@ -316,6 +318,10 @@ class Daemon:
         """The members heard from in the last 30 days; all of them where what was heard before is not known."""
         members = self.parts.records.counting.members()
         return heard_lately(members, self._all_heard() if self._inner.heard_before else {}, wall_ms())
+
+    async def _tell_of_start(self) -> float:
+        await self._inner.releasing.tell_of_start(self._contacts.linked())
+        return TOLD_OF_START_S
 
     def _is_needed(self, root: bytes) -> bool:
         """Whether a fetch begun long ago is under way, or all that is left of a root."""

@@ -131,6 +131,23 @@ class LeaseReturn:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasesOver:
+    """Every lease that the asker was given before it started is over: it was killed before it gave them back.
+
+    Sent to each owner before anything is asked of it. Answered by an empty message.
+    """
+
+    KIND: ClassVar[str] = "leases_over"
+
+    def to_body(self) -> Body:
+        return {}
+
+    @classmethod
+    def from_body(cls, body: Body) -> "LeasesOver":
+        return cls()
+
+
 def sign_lease(lease: Lease, owner: KeyPair) -> bytes:
     """Return a lease's signed bytes.
 

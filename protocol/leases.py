@@ -220,6 +220,13 @@ class Leases:
         held = self._granted.get((root, kind), {})
         return held.pop((asker, nonce), None)
 
+    def over(self, asker: str) -> tuple[Lease, ...]:
+        """End all leases of an asker that has started anew, and return them so that they go from disk as well."""
+        ended = tuple(lease for lease in self.leases() if lease.to == asker)
+        for lease in ended:
+            self.given_back(lease.root, lease.kind, asker, lease.nonce)
+        return ended
+
     def bound(self, root: bytes, kind: str, now_ms: int) -> bool:
         """Whether a lease forbids this peer to release or delete the root, wanted or not."""
         return bool(self._live(root, kind, now_ms))

@@ -22,7 +22,7 @@ from protocol.holdings_messages import (
     sign_delta,
 )
 from protocol.join_messages import JoinAnswer, JoinAsk, MemberAddrs, RecordBatch
-from protocol.lease_messages import LeaseAnswer, LeaseAsk, LeaseReturn, open_lease, sign_lease
+from protocol.lease_messages import LeaseAnswer, LeaseAsk, LeaseReturn, LeasesOver, open_lease, sign_lease
 from protocol.limits import MESSAGE_BYTES
 from protocol.query import (
     CharterAnswer,
@@ -85,6 +85,7 @@ __all__ = [
     "LeaseAnswer",
     "LeaseAsk",
     "LeaseReturn",
+    "LeasesOver",
     "ListAnswer",
     "ListAsk",
     "ListRow",
@@ -142,7 +143,7 @@ M = TypeVar("M", bound=Message)
 
 SYNC_ASKS = (SyncCompare, SyncWant, SyncFetch, LastHeardAsk)
 SYNC_ANSWERS = (SyncRanges, SyncRecords, SyncElements, LastHeardAnswer, NoAnswer)
-REPLICA_ASKS = (LeaseAsk, LeaseReturn, ReceiptAsk, DoubtNotice, ClaimAsk)
+REPLICA_ASKS = (LeaseAsk, LeaseReturn, LeasesOver, ReceiptAsk, DoubtNotice, ClaimAsk)
 QUERY_ASKS = (InfoAsk, RootAsk, ListAsk, CharterAsk, SimilarAsk, ThumbAsk)
 QUERY_ANSWERS = (InfoAnswer, StatAnswer, LocateAnswer, ListAnswer, CharterAnswer, SimilarAnswer, ThumbAnswer, NoAnswer)
 

@@ -146,6 +146,7 @@ MESSAGES: tuple[m.Message, ...] = (
     m.LeaseAsk(nonce=DIGEST, root=ROOT, kind="ipfs", to=OTHER.peer_id, max=3, pins=(RAW,), until_ms=1_800_003_600_000),
     m.LeaseAnswer(granted=True, lease=RAW, proof=b"proof"),
     m.LeaseReturn(nonce=DIGEST, root=ROOT, kind="ipfs"),
+    m.LeasesOver(),
     m.ReceiptAsk(pin=RAW),
     m.ReceiptAnswer(receipt=RAW),
     m.DoubtNotice(doubt=RAW),

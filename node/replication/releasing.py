@@ -5,6 +5,7 @@ Asker: 1. begin a round; 2. ask every named holder; 3. check lease and proof; 4.
 Owner: 1. merge and store the asker's pins; 2. decide; 3. fsync the lease; 4. answer with lease and proof.
 """
 
+import logging
 import secrets
 import time
 from collections import Counter
@@ -22,15 +23,17 @@ from node.swarm.records import SharedRecords
 from protocol.errors import Reason
 from protocol.errors import Refused as WireRefused
 from protocol.identity import KeyPair
-from protocol.lease_messages import LeaseAnswer, LeaseAsk, LeaseReturn, open_lease, sign_lease
+from protocol.lease_messages import LeaseAnswer, LeaseAsk, LeaseReturn, LeasesOver, open_lease, sign_lease
 from protocol.leases import LEASE_MS, Cancel, Lease, Leases, Proceed, Refused
 from protocol.limits import LEASE_PINS, PAGE_BYTES
 from protocol.messages import read_message, write_message
-from protocol.net.errors import NetError
+from protocol.net.errors import NetError, RpcRefused
 from protocol.net.rpc import Rpc
 from store.dag import walk
 from store.errors import StoreError
 from store.store import Holding, Store
+
+log = logging.getLogger("pinakothek.replication")
 
 FACT = "lease/"
 ASK_TIMEOUT_S = 20.0
@@ -95,6 +98,7 @@ class Releasing:
         self._clock = SteadyClock()
         self._proofs = trio.CapacityLimiter(PROOFS_AT_ONCE)
         self._leases = Leases(key.peer_id, map(Lease.from_bytes, store.facts(FACT).values()))
+        self._told_of_start: set[str] = set()
         self.counts: Counter[str] = Counter()
 
     # the asker's side
@@ -183,6 +187,7 @@ class Releasing:
             until_ms=self._clock.now_ms() + LEASE_MS,
         )
         try:
+            await self._tell_of_start(owner)
             raw = await self._rpc.call(owner, REPLICA, write_message(ask), ASK_TIMEOUT_S)
             answer = read_message(raw, (LeaseAnswer,))
             if answer is None:
@@ -211,6 +216,23 @@ class Releasing:
                 for owner in ended.give_back:
                     nursery.start_soon(tell, owner)
 
+    async def tell_of_start(self, owners: Iterable[str]) -> None:
+        """Tell others, once each, that what an earlier start of this peer was leased is over: it may have been killed."""
+        for owner in owners:
+            with suppress(NetError):
+                await self._tell_of_start(owner)
+
+    async def _tell_of_start(self, owner: str) -> None:
+        if owner in self._told_of_start:
+            return
+        try:
+            await self._rpc.call(owner, REPLICA, write_message(LeasesOver()), RETURN_TIMEOUT_S)
+        except RpcRefused as error:
+            if error.code == "busy":
+                raise
+            log.debug("%s does not end former leases: %s", owner, error)  # an older version; they end within the hour
+        self._told_of_start.add(owner)
+
     # the owner's side
 
     async def answer(self, asker: str, ask: LeaseAsk) -> LeaseAnswer:
@@ -231,6 +253,12 @@ class Releasing:
         lease = self._leases.given_back(returned.root, returned.kind, asker, returned.nonce)
         if lease is not None:
             await trio.to_thread.run_sync(self._store.set_fact, _fact(lease), None)
+
+    async def asker_started(self, asker: str) -> None:
+        """The asker has started anew, and uses none of the leases that it was given before."""
+        ended = self._leases.over(asker)
+        if ended:
+            await trio.to_thread.run_sync(self._store.set_facts, dict.fromkeys(map(_fact, ended)))
 
     async def _decide(self, ask: LeaseAsk) -> LeaseAnswer:
         granted = self._leases.ask(

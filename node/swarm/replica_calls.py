@@ -8,7 +8,7 @@ from node.replication.releasing import Releasing
 from node.swarm.names import REPLICA
 from protocol.claim_messages import ClaimAsk
 from protocol.errors import Refused
-from protocol.lease_messages import LeaseAsk, LeaseReturn
+from protocol.lease_messages import LeaseAsk, LeaseReturn, LeasesOver
 from protocol.limits import LEASE_PINS, PAGE_BYTES, RECORD_BYTES
 from protocol.messages import read_message, write_message
 from protocol.net.errors import MALFORMED, RpcRefused
@@ -27,7 +27,7 @@ def answer_replica_calls(
 
     async def answer(peer_id: str, body: bytes) -> bytes:
         try:
-            ask = read_message(body, (LeaseAsk, LeaseReturn, ReceiptAsk, DoubtNotice, ClaimAsk))
+            ask = read_message(body, (LeaseAsk, LeaseReturn, LeasesOver, ReceiptAsk, DoubtNotice, ClaimAsk))
         except Refused as error:
             raise RpcRefused(MALFORMED, str(error)) from error
         try:
@@ -35,6 +35,9 @@ def answer_replica_calls(
                 return write_message(await releasing.answer(peer_id, ask))
             if isinstance(ask, LeaseReturn):
                 await releasing.take_back(peer_id, ask)
+                return b""
+            if isinstance(ask, LeasesOver):
+                await releasing.asker_started(peer_id)
                 return b""
             if isinstance(ask, ReceiptAsk):
                 return write_message(await receipts.answer(ask))

@@ -46,7 +46,7 @@ class SetAside:
 
     def load(self) -> None:
         """Take in what the store has (in a thread)."""
-        for entry in self._store.load_aside():
+        for entry in self._store.load_records(aside=True):
             try:
                 found = libipld.decode_dag_cbor(entry.raw)
                 self._note(entry.key, Kept(found["root"], found["until_ms"]))

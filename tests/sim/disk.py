@@ -300,11 +300,8 @@ class MemoryStore:
         for entry in entries:
             records[entry.key] = entry
 
-    def load_records(self) -> Iterator[RecordEntry]:
-        return iter([entry for entry in self._disk.records.values() if entry.kind != ASIDE])
-
-    def load_aside(self) -> Iterator[RecordEntry]:
-        return iter([entry for entry in self._disk.records.values() if entry.kind == ASIDE])
+    def load_records(self, *, aside: bool = False) -> Iterator[RecordEntry]:
+        return iter([entry for entry in self._disk.records.values() if (entry.kind == ASIDE) == aside])
 
     def signed_pages(self) -> Iterator[list[tuple[bytes, bytes | None]]]:
         return iter([[(entry.raw, entry.seal) for entry in self.load_records()]])

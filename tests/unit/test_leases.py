@@ -53,6 +53,15 @@ def test_a_grant_binds_its_owner_until_it_ends() -> None:
     assert owner.leases() == ()
 
 
+def test_leases_of_an_asker_that_started_anew_are_over_and_no_others() -> None:
+    owner = Leases("b")
+    for asker in ("a", "c"):
+        ask(owner, asker, asker.encode())
+    assert [lease.to for lease in owner.over("a")] == ["a"]
+    assert [lease.to for lease in owner.leases()] == ["c"]
+    assert owner.over("a") == ()
+
+
 def test_leases_survive_a_restart() -> None:
     owner = Leases("b")
     ask(owner, "a")

@@ -10,7 +10,7 @@ import pytest
 
 from store.errors import DiskFailed, StoreDamaged, StoreError, StoreInUse
 from store.reader import Reader
-from store.record_lines import Line, decode_line, encode_line
+from store.record_lines import ASIDE, Line, decode_line, encode_line
 from store.store import HoldingState, Owner, RecordEntry, Store
 from tests.unit.store.made import HOUR_MS, Clock, FailingDisk, block, large
 
@@ -43,6 +43,15 @@ def test_records_come_back_as_they_were_the_later_of_a_key_winning(store: Store)
     assert loaded(store) == {"b": 1}
     store.append_records([entry("a", 3)])
     assert loaded(store) == {"a": 3, "b": 1}
+
+
+def test_what_is_kept_aside_is_not_given_out_with_the_rest(store: Store, home: Path) -> None:
+    aside = RecordEntry(key=b"aside/a", kind=ASIDE, raw=b"a", readable={})
+    store.append_records([entry("b"), aside])
+    for opened in (store, reopened(store, home)):
+        assert list(opened.load_records()) == [entry("b")]
+        assert list(opened.load_records(aside=True)) == [aside]
+        assert list(opened.signed_pages()) == [[entry("b").raw]]
 
 
 def test_a_segment_is_lines_of_json_that_a_person_can_read(store: Store, home: Path) -> None:
