@@ -51,7 +51,7 @@ def test_what_is_kept_aside_is_not_given_out_with_the_rest(store: Store, home: P
     for opened in (store, reopened(store, home)):
         assert list(opened.load_records()) == [entry("b")]
         assert list(opened.load_records(aside=True)) == [aside]
-        assert list(opened.signed_pages()) == [[entry("b").raw]]
+        assert list(opened.signed_pages()) == [[(entry("b").raw, None)]]
 
 
 def test_a_segment_is_lines_of_json_that_a_person_can_read(store: Store, home: Path) -> None:
