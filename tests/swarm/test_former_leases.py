@@ -16,7 +16,7 @@ def releasing_of(peer: Honest) -> Releasing:
         peer.store, peer.rpc, peer.records, peer.key, max_of=lambda *_: 1, holds=lambda *_: True, blocked=lambda: "",
         on_release=lambda _: None,
     )  # fmt: skip
-    answer_replica_calls(peer.rpc, made, None, on_doubt=lambda *_: None)  # type: ignore[arg-type]
+    answer_replica_calls(peer.rpc, made, None, None, on_doubt=lambda *_: None)  # type: ignore[arg-type]
     return made
 
 

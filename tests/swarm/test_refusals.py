@@ -109,7 +109,7 @@ def serve_all(peer: Honest) -> None:
     """Every protocol that members speak over streams, but sync, which answers already."""
     Audited(peer.rpc, peer.store, peer.key.peer_id, holds=lambda *_: False, on_unreadable=lambda: None)
     nobody: Any = SimpleNamespace(answer=nothing, take_back=nothing)
-    answer_replica_calls(peer.rpc, nobody, nobody, on_doubt=lambda *_: None)
+    answer_replica_calls(peer.rpc, nobody, nobody, nobody, on_doubt=lambda *_: None)
 
 
 @pytest.mark.parametrize("protocol", [SYNC, REPLICA, AUDIT])
