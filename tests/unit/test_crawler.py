@@ -171,6 +171,28 @@ async def test_a_crawl_finds_every_image_once(tmp_path: Path) -> None:
         assert not [entry for entry in os.listdir(tmp_path) if entry.startswith("fetched")]
 
 
+async def test_the_same_bytes_by_two_urls_at_once_are_taken_once(tmp_path: Path) -> None:
+    async with site_at(tmp_path) as site:
+        asked = trio.Event()
+
+        async def again(stream: trio.SocketStream) -> None:
+            asked.set()
+            await stream.send_all(answer(png(1)))
+
+        site.answers |= {"/": page(img("1.png", "2.png")), "/1.png": answer(png(1)), "/2.png": again}
+        take = site.taking.take
+
+        async def slowly(image: ToTake) -> bytes:
+            await asked.wait()
+            await trio.sleep(0.1)  # long enough for the other to be looked up, were it not made to wait
+            return await take(image)
+
+        site.taking.take = slowly  # type: ignore[method-assign]
+        counts = await site.crawl()
+        assert (counts["stored"], counts["known"]) == (1, 1)
+        assert site.taking.contents == [png(1)]
+
+
 async def test_robots_txt_is_obeyed_for_pages_images_and_redirects(tmp_path: Path) -> None:
     async with site_at(tmp_path) as site:
         site.answers |= {
