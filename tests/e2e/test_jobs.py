@@ -18,6 +18,7 @@ from node.demo.peers import Peer, swarm, wait_until
 from node.errors import Failed, NotFound
 from node.jobs.job import State
 from node.jobs.ledger import Ledger
+from tests.s3 import KEY, REGION, SECRET, S3Server
 
 JOBS = 30
 LOOPBACK = {"PINAKOTHEK_FETCH_ALLOW_CIDRS": "127.0.0.0/8"}
@@ -229,3 +230,33 @@ def fetched_before(peer: Peer) -> set[str]:
 
 def all_done(peer: Peer) -> bool:
     return all(row["state"] == State.DONE for row in peer.rows("jobs"))
+
+
+@pytest.mark.slow
+def test_a_flow_on_s3_is_uploaded_to_its_bucket(tmp_path: Path) -> None:
+    with S3Server(tmp_path / "s3") as server:
+        server.make_bucket("archive")
+        prefix = "PINAKOTHEK_BACKENDS_S3_"
+        env = {
+            f"{prefix}URL": "s3://archive/pictures", f"{prefix}ENDPOINT": server.endpoint, f"{prefix}REGION": REGION,
+            f"{prefix}ACCESS_KEY_ID": KEY, f"{prefix}SECRET_ACCESS_KEY": SECRET,
+        }  # fmt: skip
+        with swarm(tmp_path, ["ada"], env=env) as (peer,):
+            peer.call("charter", "set", "--counts", "ipfs,s3")
+            wait_until(
+                lambda: not peer.run("flow", "set", "cloud", "--backend", "s3").returncode,
+                timeout_s=60,
+                what="s3 is well",
+            )
+            content = picture(508)
+            (tmp_path / "508.png").write_bytes(content)
+            with Control(peer.data_dir) as control:
+                asked = {"size_bytes": len(content), "media_type": "image/png", "options": {"flow": "cloud"}}
+                place = control.call("POST", "/v1/uploads", asked)
+            assert place["url"].startswith(f"{server.endpoint}/archive/pictures/uploads/")
+            row = peer.one("upload", str(tmp_path / "508.png"), "--flow", "cloud")
+            assert row["new"] is True
+            assert peer.one("show", row["root"])["files"]
+            keys = server.request("GET", "/archive/").text
+            assert row["root"] in keys
+            assert "pictures/uploads/" not in keys, "what was staged is gone"
