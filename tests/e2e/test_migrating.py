@@ -124,4 +124,4 @@ def test_an_operator_forbids_a_backend_at_the_start(peers: list[Peer]) -> None:
     refused = bert.run("flow", "set", "album", "--backend", "local")
     assert refused.returncode == 5
     assert "backend local: this peer's operator allows ipfs only" in refused.stderr
-    assert [row["check"] for row in bert.rows("doctor") if row["check"].startswith("backend")] == []
+    assert [row["check"] for row in bert.rows("doctor") if row["check"].startswith("backend ")] == []
