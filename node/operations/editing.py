@@ -181,6 +181,7 @@ class Editing:
         if edited.problem is not None:
             raise Usage(edited.problem)
         path = folder / f"edited-{secrets.token_hex(4)}.{format_of(edited.media_type).extension}"
+        await self._check_room(len(edited.content))
         await self._write(path, edited.content)
         return edited, path
 
@@ -194,17 +195,23 @@ class Editing:
                 batch = await self._parts.intake.frames(session.folder / "original", made)
             except ImageRejected as error:
                 raise Failed(f"its frames cannot be read: {error.reason}") from error
+            batch_bytes = sum(map(len, batch.frames))
+            size_bytes += batch_bytes
+            if size_bytes > FRAMES_BYTES:
+                raise Failed(f"its frames take more than {size_text(FRAMES_BYTES)}")
+            await self._check_room(batch_bytes)
             for content in batch.frames:
-                size_bytes += len(content)
-                if size_bytes > FRAMES_BYTES:
-                    raise Failed(f"its frames take more than {size_text(FRAMES_BYTES)}")
                 await self._write(_frame_path(session.folder, made), content)
                 made += 1
             more = batch.more
         return made
 
+    async def _check_room(self, size_bytes: int) -> None:
+        """Raises: Failed, Trouble: neither the store nor the workspace has it."""
+        await check_room(self._parts, size_bytes)
+        await trio.to_thread.run_sync(self._parts.jobs.workplace.check_room, size_bytes)
+
     async def _write(self, path: Path, content: bytes) -> None:
-        await check_room(self._parts, len(content))
         try:
             await trio.Path(path).write_bytes(content)
         except OSError as error:

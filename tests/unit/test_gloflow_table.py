@@ -34,7 +34,7 @@ def test_every_function_of_the_page_has_a_row() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[1][:40])
 def test_what_a_row_names_exists(row: list[str]) -> None:
     assert all(row[-3:])
-    for module, name in re.findall(r"`((?:node|store)(?:\.[a-z_]+)+)\.([\w.]+)`", " ".join(row)):
+    for module, name in re.findall(r"`((?:node|store)(?:\.[a-z0-9_]+)+)\.([\w.]+)`", " ".join(row)):
         path = ROOT / (module.replace(".", "/") + ".py")
         assert name in names_in(path), f"{module} has no {name}"
     for command in re.findall(r"`pina (\w+)", " ".join(row)):
