@@ -11,8 +11,9 @@ majority, all others and in touch, it sorts out what none of them has:
 - the rest is put aside.
 
 Two majorities have a member in common. What this peer had when it agreed, and a majority does not have now, has
-therefore been let go by somebody who knew it: it was deleted. Where no such majority can be had nothing is sorted out;
-the peer goes on as it is, and at worst something comes back that was deleted.
+therefore been let go by somebody who knew it: it was deleted. Members come and go, so that member is looked for by name:
+those who joined since may be a majority that never had anything. Where no such majority can be had nothing is sorted
+out; the peer goes on as it is, and at worst something comes back that was deleted.
 
 Source: DESIGN §5, merge.
 """
@@ -43,12 +44,14 @@ class Touch:
         agreed_ms: when it last agreed.
         shared: up to this stamp its own records were among those that it agreed on.
         learned_ms: when it last learned of a record older than `agreed_ms`.
+        agreed_with: who agreed then, this peer among them; empty where that is not known.
     """
 
     at_ms: int
     agreed_ms: int = 0
     shared: Stamp = ZERO
     learned_ms: int = 0
+    agreed_with: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -59,7 +62,8 @@ class Touch:
         found = json.loads(raw)
         ms, counter = found["shared"]
         shared = Stamp(int(ms), int(counter))
-        return cls(int(found["at_ms"]), int(found["agreed_ms"]), shared, int(found["learned_ms"]))
+        agreed_with = tuple(map(str, found.get("agreed_with", ())))
+        return cls(int(found["at_ms"]), int(found["agreed_ms"]), shared, int(found["learned_ms"]), agreed_with)
 
     def unsynced(self, now_ms: int) -> bool:
         """Whether tombstones may have come and gone since."""
@@ -93,14 +97,15 @@ class Agreement:
 
     def look(self, members: Collection[str], now_ms: int, shared: Stamp) -> Touch:
         """Return what holds now, by the members at this moment."""
-        agreed = sorted((self._agreed[p] for p in members if p != self._me and p in self._agreed), reverse=True)
+        agreed = sorted(((*self._agreed[p], p) for p in members if p != self._me and p in self._agreed), reverse=True)
         needed = len(members) // 2
         touch = self.touch
-        if not needed:
-            touch = replace(touch, agreed_ms=now_ms, shared=max(shared, touch.shared))
-        elif len(agreed) >= needed:
-            at_ms, stamp = agreed[needed - 1]
-            touch = replace(touch, agreed_ms=max(at_ms, touch.agreed_ms), shared=max(stamp, touch.shared))
+        if len(agreed) >= needed:
+            at_ms, stamp, _ = agreed[needed - 1] if needed else (now_ms, shared, self._me)
+            if at_ms >= touch.agreed_ms:
+                agreed_with = (self._me, *(peer for _, _, peer in agreed[:needed]))
+                touch = replace(touch, agreed_ms=at_ms, agreed_with=agreed_with)
+            touch = replace(touch, shared=max(stamp, touch.shared))
         # A clock that ran ahead must not keep this peer in touch for as long.
         agreed_ms = min(now_ms, touch.agreed_ms)
         self.touch = replace(touch, agreed_ms=agreed_ms, at_ms=min(now_ms, max(touch.at_ms, agreed_ms)))
@@ -149,6 +154,7 @@ def next_step(
     unsynced: Collection[str],
     lacking: Mapping[str, Iterable[Signed[Record]]],
     waited_s: float,
+    knew: Collection[str] | None = None,
 ) -> CompareWith | SortOut | GoOn | Wait:
     """Decide what an unsynced peer does next.
 
@@ -158,18 +164,24 @@ def next_step(
         unsynced: others that say so, or have said so since this peer came back: they were not in touch all the time.
         lacking: of each member compared with so far, all of our records that it lacks.
         waited_s: since others were first heard.
+        knew: others that had all that this peer had when it last agreed, and have not said that they lost it; None where
+            it is not known with whom it agreed.
     """
     needed = len(members) // 2 + 1
     compared = lacking.keys() & set(members)
-    if len(compared) >= needed:
+    if len(compared) >= needed and (knew is None or compared & set(knew)):
         sets = [set(lacking[peer]) for peer in compared]
         return SortOut(tuple(sorted(set.intersection(*sets), key=lambda signed: signed.place)))
     possible = len(members) - 1 - len(set(unsynced) & set(members) - compared)
     if possible < needed:
         return GoOn(f"of {len(members)} members {possible} others can have been in touch, no majority")
-    if candidates := sorted(set(in_touch) & set(members) - compared - set(unsynced)):
-        return CompareWith(candidates[0])
+    if candidates := set(in_touch) & set(members) - compared - set(unsynced):
+        return CompareWith(min(candidates, key=lambda peer: (peer not in (knew or ()), peer)))
     reason = f"{len(compared)} of {len(members)} members were in touch and are heard, {needed} are needed"
+    if len(compared) >= needed:
+        reason = f"none of the {len(compared)} members that are heard had all that this peer had"
+        if not set(knew or ()) & set(members) - compared - set(unsynced):
+            return GoOn(reason)
     return GoOn(reason) if waited_s >= PATIENCE_S else Wait(reason)
 
 

