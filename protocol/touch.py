@@ -206,12 +206,20 @@ class Sorted:
     aside: tuple[Aside, ...]
 
 
-def sort_out(records: Iterable[Signed[Record]], mine: Collection[str], touch: Touch, now_ms: int) -> Sorted:
+def sort_out(
+    records: Iterable[Signed[Record]],
+    mine: Collection[str],
+    touch: Touch,
+    now_ms: int,
+    known_there: Collection[bytes] = (),
+) -> Sorted:
     """Sort out what this peer has and a majority of the members that were in touch has not.
 
     Args:
         mine: the keys with which this peer signs.
         touch: when it last agreed.
+        known_there: keys of which some member has another record, which does not count here: what they are about was
+            not deleted. An expulsion brings such: the steward's own, with the stamps of those that it replaces.
     """
     renew: list[Signed[Record]] = []
     exact = touch.learned_ms < touch.agreed_ms
@@ -221,8 +229,8 @@ def sort_out(records: Iterable[Signed[Record]], mine: Collection[str], touch: To
             continue
         if signed.author in mine and signed.stamp > touch.shared:
             renew.append(signed)
-        elif is_deleted(signed.record):
-            continue  # it takes nothing away that they have not let go, and leaves by itself
+        elif is_deleted(signed.record) or signed.key in known_there:
+            continue  # a deletion takes nothing away that they have not let go, and leaves by itself
         elif signed.author in mine or (exact and signed.stamp.ms < touch.agreed_ms):
             aside.append(Aside(signed, "deleted while this peer was away", deleted=True))
         else:

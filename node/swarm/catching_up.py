@@ -3,7 +3,7 @@
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import trio
@@ -22,7 +22,7 @@ from protocol.net.redial import Backoff
 from protocol.net.rpc import Rpc
 from protocol.ordered import OrderedSet
 from protocol.places import element_digest, element_place
-from protocol.records import Record, Signed
+from protocol.records import Record, Signed, read_record
 from protocol.sync import HoldingsAsker, Step, SyncAnswer, SyncAsk, SyncAsker
 from protocol.sync_messages import SyncElements, SyncRanges, SyncRecords
 from protocol.sync_trigger import SyncTrigger
@@ -136,26 +136,35 @@ class CatchingUp:
     async def _catch_up_with(self, peer: str) -> int:
         return await self._take_over(peer, SyncAsker(self._records.counting.tally))
 
-    async def lacking(self, peer: str) -> list[Signed[Record]]:
-        """Take over all that a member has; what counts here and not there.
+    async def lacking(self, peer: str) -> tuple[list[Signed[Record]], set[bytes]]:
+        """Take over all that a member has.
+
+        Returns:
+            What counts here and not there; and the keys of which something else counts there: an earlier version, or that
+            of somebody whose role has ended.
 
         Raises:
             NetError, Refused: it does not answer, or not as it should.
         """
+        theirs: set[bytes] = set()
         with trio.fail_after(SYNC_TIMEOUT_S):
             await self._take_over(peer, SyncAsker(self._records.counting.tally))
             # What came may count instead of what was here, and that would not be lacking then: it is compared again.
             asker = SyncAsker(self._records.counting.tally, drops=True)
-            await self._take_over(peer, asker)
-        return asker.comparison.surplus
+            await self._take_over(peer, asker, theirs)
+        return asker.comparison.surplus, theirs
 
-    async def _take_over(self, peer: str, asker: SyncAsker[Signed[Record]]) -> int:
+    async def _take_over(self, peer: str, asker: SyncAsker[Signed[Record]], came: set[bytes] | None = None) -> int:
+        """Returns: how many records came; `came` takes in their keys, those known here."""
         self._coming, self._coming_since_s = 0, trio.current_time()
 
         async def take(step: Step) -> None:
             if step.records and await self._records.accept(step.records, relay=False):
                 raise Refused(Reason.BAD_SIGNATURE, "records that are malformed or forged")
             self._coming += len(step.records)
+            if came is not None and step.records:
+                keys = await trio.to_thread.run_sync(_keys_of, step.records)
+                came.update(key for key in keys if self._records.counting.get(key) is not None)
 
         try:
             await carry_out(asker, partial(self._call, peer), take, at_once=CALLS_AT_ONCE)
@@ -213,6 +222,10 @@ class CatchingUp:
         assert asker.summary is not None
         await trio.to_thread.run_sync(_bring_up, known, asker)
         self._on_holders(self._book.on_snapshot(owner, asker.summary, known, trio.current_time()))
+
+
+def _keys_of(raws: Sequence[bytes]) -> list[bytes]:
+    return [read[0].key for raw in raws if (read := read_record(raw)) is not None]
 
 
 async def _nothing_more(step: Step) -> None:

@@ -80,6 +80,7 @@ class Homecoming:
         self._agreement = Agreement(knowledge.me, touch)
         self._saved: Touch | None = None
         self._lacking: dict[str, list[Signed[Record]]] = {}
+        self._known_there: set[bytes] = set()  # keys
         self._were_unsynced: set[str] = set()
         self._lost_some: set[str] = set()
         self._backoff = Backoff()
@@ -200,7 +201,8 @@ class Homecoming:
 
     async def _compare_with(self, peer: str) -> None:
         try:
-            self._lacking[peer] = await self._catching_up.lacking(peer)
+            self._lacking[peer], others = await self._catching_up.lacking(peer)
+            self._known_there |= others
             self._backoff.reset(peer)
         except (NetError, Refused, trio.TooSlowError) as error:
             log.info("not compared with %s: %s", peer, error)
@@ -210,7 +212,7 @@ class Homecoming:
         counting, now_ms = self._records.counting, self._now_ms()
         authors = {author.peer_id: author for author in (self._records.author, self._records.steward_key) if author}
         still = [signed for signed in lacking if counting.get(signed.key) == signed]
-        found = sort_out(still, authors.keys(), self._agreement.touch, now_ms)
+        found = sort_out(still, authors.keys(), self._agreement.touch, now_ms, self._known_there)
         for signed in found.renew:
             await self._records.write_by(authors[signed.author], renewed(signed.record, now_ms))  # type: ignore[type-var]
         await self._aside.put(found.aside, now_ms, counting.trash_days)
@@ -240,6 +242,7 @@ class Homecoming:
     def _forget(self) -> None:
         """What was found out on the way; the next time it is another swarm."""
         self._lacking.clear()
+        self._known_there.clear()
         self._were_unsynced.clear()
         self._lost_some.clear()
         self._heard_since_s, self._waits_for = None, ""

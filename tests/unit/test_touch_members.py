@@ -6,7 +6,7 @@ from protocol.identity import KeyPair
 from protocol.limits import MS_PER_DAY
 from protocol.records import CURATOR, KEEPER, Admission, Record, Signed, sign_record
 from protocol.stamp import Stamp
-from protocol.touch import PATIENCE_S, CompareWith, GoOn, SortOut, Wait, next_step
+from protocol.touch import PATIENCE_S, CompareWith, GoOn, SortOut, Touch, Wait, next_step, sort_out
 from tests.unit.test_touch import FOUNDING, KEYS, STEWARD, T0, Peer, World, pin
 
 
@@ -62,3 +62,15 @@ def test_a_majority_sorts_out_only_with_one_of_those_who_knew() -> None:
     assert isinstance(next_step(members, (), {members[1]}, asked, 0.0, {members[1]}), GoOn)
     assert isinstance(next_step(members, (), (), asked, 0.0, ()), GoOn), "it agreed with itself alone"
     assert next_step(members, set(members[1:4]), (), {}, 0.0, {members[3]}) == CompareWith(members[3]), "first"
+
+
+def test_what_is_known_there_in_another_version_was_not_deleted() -> None:
+    """A steward that was cut off has expelled a peer: what it signed anew has old stamps, and nobody has heard of it."""
+    touch = Touch(T0, T0, Stamp(T0, 0), 0, ("me", "another"))
+    anew, deleted = (sign_record(replace(pin(n), stamp=Stamp(T0 - 1, n)), STEWARD) for n in (1, 2))
+    now_ms = T0 + 40 * MS_PER_DAY
+    found = sort_out([anew, deleted], {STEWARD.peer_id}, touch, now_ms, {anew.key})
+    assert [aside.signed for aside in found.aside] == [deleted]
+    trashed = sign_record(replace(pin(1), stamp=Stamp(T0 + 1, 0), trashed_ms=T0 + 1), KEYS[0])
+    found = sort_out([trashed], {KEYS[0].peer_id}, touch, now_ms, {trashed.key})
+    assert found.renew == (trashed,), "a trashing that nobody saw is signed anew"
