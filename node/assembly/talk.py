@@ -53,7 +53,7 @@ async def talk(ground: Ground, truth: Truth) -> Talk:
     )  # fmt: skip
     homecoming = Homecoming(
         ground.store, knowledge, catching_up, ground.aside,
-        await trio.to_thread.run_sync(load_touch, ground.store, ground.heard),
+        await trio.to_thread.run_sync(load_touch, ground.store, ground.heard, ground.records.author.clock.last),
         linked=contacts.linked, on_over=lambda roots: hooks.replan(roots),
     )  # fmt: skip
     ground.about.unsynced_since_ms = lambda: homecoming.unsynced_since_ms

@@ -23,6 +23,7 @@ from protocol.identity import PeerId
 from protocol.net.errors import NetError
 from protocol.net.redial import Backoff
 from protocol.records import Pin, Record, Signed
+from protocol.stamp import Stamp
 from protocol.touch import MISSED_MS, Agreement, Aside, CompareWith, GoOn, SortOut, Touch, next_step, renewed, sort_out
 from store.cid import cid_text
 from store.store import Store
@@ -35,10 +36,14 @@ TOLD_EACH = 100
 """Records put aside that are an event of their own; `records/` has them all."""
 
 
-def load_touch(store: Store, heard: Mapping[PeerId, Heard]) -> Touch:
+def load_touch(store: Store, heard: Mapping[PeerId, Heard], newest: Stamp) -> Touch:
     """Until when this peer was in touch, as it was last written down.
 
-    A new peer is in touch; one whose catalogue is gone was so when it last heard anybody, at the latest.
+    A new peer is in touch; one whose catalogue is gone was so when it last heard anybody, at the latest. Where that is not
+    known either, as in what a backup was restored to, its newest record is all that says how old its records are.
+
+    Args:
+        newest: of the records that it has.
     """
     raw = store.fact(FACT)
     if raw is not None:
@@ -48,7 +53,7 @@ def load_touch(store: Store, heard: Mapping[PeerId, Heard]) -> Touch:
             log.warning("when this peer was last in touch is not readable: %s", error)
     if (store.rebuilt or raw is not None) and heard:
         return Touch(max(one.at_ms for one in heard.values()))
-    return Touch(wall_ms())
+    return Touch(min(newest.ms, wall_ms()) if store.rebuilt else wall_ms())
 
 
 class Homecoming:
