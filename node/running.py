@@ -262,16 +262,19 @@ class Daemon:
         return TICK_S
 
     async def _let_time_act(self) -> float:
+        if self.parts.knowledge.membership.clock().wrong:
+            await self.parts.records.ripen()
+        elif self._time_acts():
+            await self.parts.records.due()
+        return RECORDS_DUE_S
+
+    def _time_acts(self) -> bool:
         """Nothing ends while it may be our clock that is wrong, nor at a start before two others were heard."""
         membership = self.parts.knowledge.membership
         clock = membership.clock()
         others = sum(1 for peer in membership.peers().values() if peer.standing.member)
         compared = clock.peers >= min(2, others) or membership.may_plan(trio.current_time())
-        if clock.wrong:
-            await self.parts.records.ripen()
-        elif compared and not self.parts.store.rebuilt:
-            await self.parts.records.due()
-        return RECORDS_DUE_S
+        return compared and not clock.wrong and not self.parts.store.rebuilt
 
     async def _keep_house(self) -> float:
         try:
@@ -280,7 +283,8 @@ class Daemon:
             self._inner.about.disk_refused(str(error))
             raise
         await self._inner.releasing.tick()
-        await self._inner.homecoming.tidy()
+        if self._time_acts():
+            await self._inner.homecoming.tidy()
         store, now_ms = self.parts.store, wall_ms()
         stale = await trio.to_thread.run_sync(store.stale_fetches, now_ms)
         given_up = [owner for owner in stale if not self._is_needed(owner.id)]

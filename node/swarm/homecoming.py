@@ -261,6 +261,8 @@ class Homecoming:
 
     async def tidy(self) -> None:
         """Let go of what was put aside long enough ago, or is wanted again. Raises: StoreError."""
+        if self.is_unsynced:
+            return  # what is being put aside counts until all of it is there, and so its roots are wanted still
         wanted = self._records.counting.wanted
         keys = self._aside.over(wall_ms(), lambda root: wanted(root) is not None)
         if keys:

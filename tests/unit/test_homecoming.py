@@ -1,14 +1,18 @@
-"""Until when a peer was in touch, as its data directory tells at a start."""
+"""Until when a peer was in touch, as its data directory tells at a start, and what it keeps of what it put aside."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from node.events import wall_ms
 from node.swarm.heard import Heard
-from node.swarm.homecoming import FACT, load_touch
+from node.swarm.homecoming import FACT, Homecoming, load_touch
+from node.swarm.set_aside import SetAside
 from protocol.identity import KeyPair, PeerId
 from protocol.limits import MS_PER_DAY
+from protocol.records import Pin, sign_record
 from protocol.stamp import ZERO, Stamp
-from protocol.touch import Touch
+from protocol.touch import Aside, Touch
 from store.store import RecordEntry, Store
 
 BOB = PeerId(KeyPair(b"b" * 32).peer_id)
@@ -55,3 +59,33 @@ def test_what_a_backup_was_restored_to_is_as_old_as_its_newest_record(tmp_path: 
     assert touch_in(folder, {}, Stamp(2 * wall_ms(), 0)).at_ms <= wall_ms(), "a stamp of a clock that was wrong"
     heard_ms = old.ms + 80 * MS_PER_DAY
     assert touch_in(folder, {BOB: Heard(1, 1, heard_ms)}, old) == Touch(heard_ms), "its catalogue alone was lost"
+
+
+def homecoming(store: Store, aside: SetAside, touch: Touch, wanted: set[bytes]) -> Homecoming:
+    """Of a peer that is alone, with all that `wanted` names."""
+    counting = SimpleNamespace(wanted=lambda root: root if root in wanted else None)
+    clock = SimpleNamespace(wrong=False, doubtful=False, ahead_ms=None)
+    knowledge: Any = SimpleNamespace(
+        me="me", records=SimpleNamespace(counting=counting), membership=SimpleNamespace(clock=lambda: clock)
+    )
+    catching_up: Any = None
+    return Homecoming(store, knowledge, catching_up, aside, touch, linked=frozenset, on_over=lambda _: None)
+
+
+async def test_nothing_is_tidied_away_while_it_is_put_aside(tmp_path: Path) -> None:
+    """It counts until all is put aside: a root that is wanted by that record alone is no root that is wanted again."""
+    now_ms = wall_ms()
+    pin = Pin(id=bytes(16), flow="f", root=b"root", stamp=Stamp(1, 0))
+    store = Store.open(tmp_path)
+    try:
+        aside = SetAside(store)
+        await aside.put([Aside(sign_record(pin, KeyPair(b"b" * 32)), "deleted", deleted=True)], now_ms, 30)
+        await homecoming(store, aside, Touch(now_ms - 40 * MS_PER_DAY), {b"root"}).tidy()
+        assert b"root" in aside
+        await homecoming(store, aside, Touch(now_ms), set()).tidy()
+        assert b"root" in aside
+        await homecoming(store, aside, Touch(now_ms), {b"root"}).tidy()
+        assert b"root" not in aside
+        assert list(store.load_records(aside=True)) == []
+    finally:
+        store.close()
