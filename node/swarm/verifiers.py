@@ -18,17 +18,23 @@ LEAST_CLAIMS = 100
 """Fewer are checked in a thread: 6 ms, less than what starting a process costs, should none be there."""
 IDLE_S = 30.0
 GRACE_S = 5.0
+LIMIT_S = 60.0
+"""For one call, a process's start and its turn included: a page of records takes a tenth of a second of a processor."""
 
 
 class Verifiers:
     """As many processes as there are processors beside the one that this one keeps busy; one where there is a single.
 
     Started when needed and gone when idle. Use as `async with Verifiers() as verifiers`.
+
+    Attributes:
+        limit_s: how long one call waits for a process.
     """
 
-    def __init__(self, *, workers: int | None = None, idle_s: float = IDLE_S) -> None:
+    def __init__(self, *, workers: int | None = None, idle_s: float = IDLE_S, limit_s: float = LIMIT_S) -> None:
         self._turns = trio.CapacityLimiter(workers or max(1, len(os.sched_getaffinity(0)) - 1))
         self._idle_s = idle_s
+        self.limit_s = limit_s
         self._context: trio_parallel.WorkerContext | None = None
         self._open = AsyncExitStack()
 
@@ -47,14 +53,20 @@ class Verifiers:
         self._context = None
 
     async def verify(self, claims: list[Claim]) -> list[bool]:
-        """Tell of each claim whether it is true; where a process is killed, a thread of this one does its work."""
+        """Tell of each claim whether it is true; where a process is killed, hangs or cannot start, a thread does its work."""
         if self._context is None or len(claims) < LEAST_CLAIMS:
             return await verify_in_thread(claims)
         try:
-            verdicts: list[bool] = await self._context.run_sync(
-                verify_all, claims, kill_on_cancel=True, limiter=self._turns
-            )
+            with trio.fail_after(self.limit_s):
+                verdicts: list[bool] = await self._context.run_sync(
+                    verify_all, claims, kill_on_cancel=True, limiter=self._turns
+                )
         except trio_parallel.BrokenWorkerError as error:
             log.warning("a process that checks signatures ended: %s", error)
-            return await verify_in_thread(claims)
-        return verdicts
+        except trio.TooSlowError:
+            log.warning("signatures were not checked by another process within %.0f s", self.limit_s)
+        except (OSError, MemoryError) as error:  # no room or no file descriptor for another process
+            log.warning("no process checks signatures: %s", error)
+        else:
+            return verdicts
+        return await verify_in_thread(claims)

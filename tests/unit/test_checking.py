@@ -1,9 +1,12 @@
 """Records are read whole pages at a time, and their signatures checked wherever there is room for it."""
 
+import errno
 import os
 import signal
+from multiprocessing.context import SpawnProcess
 
 import psutil
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,10 +93,34 @@ async def test_another_process_finds_the_same() -> None:
         assert await verifiers.verify(asked) == verify_all(asked) == [n != 7 for n in range(MANY)]
 
 
+def worker() -> psutil.Process:
+    [found] = [one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())]
+    return found
+
+
 async def test_a_process_that_was_killed_takes_no_verdict_with_it() -> None:
     asked = claims(MANY)
     async with Verifiers(workers=1) as verifiers:
         assert all(await verifiers.verify(asked))
-        [worker] = [one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())]
-        os.kill(worker.pid, signal.SIGKILL)
+        os.kill(worker().pid, signal.SIGKILL)
         assert await verifiers.verify(asked) == [True] * MANY
+
+
+async def test_a_process_that_hangs_is_killed_and_keeps_nobody_waiting() -> None:
+    asked = claims(MANY)
+    async with Verifiers(workers=1) as verifiers:
+        assert all(await verifiers.verify(asked))
+        hanging = worker()
+        os.kill(hanging.pid, signal.SIGSTOP)
+        verifiers.limit_s = 0.2
+        assert await verifiers.verify(asked) == [True] * MANY
+        assert not hanging.is_running()
+
+
+async def test_where_no_process_can_be_started_a_thread_does_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: object) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(SpawnProcess, "_Popen", staticmethod(refused))
+    async with Verifiers(workers=1) as verifiers:
+        assert await verifiers.verify(claims(MANY)) == [True] * MANY
