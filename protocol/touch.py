@@ -95,8 +95,13 @@ class Agreement:
         if oldest.ms <= self.touch.agreed_ms:
             self.touch = replace(self.touch, learned_ms=now_ms)
 
-    def look(self, members: Collection[str], now_ms: int, shared: Stamp) -> Touch:
-        """Return what holds now, by the members at this moment."""
+    def look(self, members: Collection[str], now_ms: int, shared: Stamp, *, is_sure: bool = True) -> Touch:
+        """Return what holds now, by the members at this moment.
+
+        Args:
+            is_sure: whether `now_ms` was compared with others' clocks. One that starts in another year, until the network
+                sets it, is no reason to have been out of touch ever since.
+        """
         agreed = sorted(((*self._agreed[p], p) for p in members if p != self._me and p in self._agreed), reverse=True)
         needed = len(members) // 2
         touch = self.touch
@@ -108,7 +113,8 @@ class Agreement:
             touch = replace(touch, shared=max(stamp, touch.shared))
         # A clock that ran ahead must not keep this peer in touch for as long.
         agreed_ms = min(now_ms, touch.agreed_ms)
-        self.touch = replace(touch, agreed_ms=agreed_ms, at_ms=min(now_ms, max(touch.at_ms, agreed_ms)))
+        at_ms = max(touch.at_ms, agreed_ms)
+        self.touch = replace(touch, agreed_ms=agreed_ms, at_ms=min(now_ms, at_ms) if is_sure else at_ms)
         return self.touch
 
     def resume(self, now_ms: int) -> Touch:

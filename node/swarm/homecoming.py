@@ -136,7 +136,9 @@ class Homecoming:
         members = self._records.counting.members()
         if self._knowledge.me in members:
             touch, now_ms = self._agreement.touch, self._now_ms()
-            touch = self._agreement.look(members, now_ms, self._records.settled or touch.shared)
+            clock = self._knowledge.membership.clock()
+            is_sure = clock.peers > 0 and not clock.doubtful
+            touch = self._agreement.look(members, now_ms, self._records.settled or touch.shared, is_sure=is_sure)
             self.is_unsynced = touch.unsynced(now_ms)
 
     async def save(self) -> None:

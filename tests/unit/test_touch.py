@@ -352,6 +352,13 @@ def test_a_clock_that_ran_ahead_does_not_keep_a_peer_in_touch() -> None:
     assert agreement.look(["me", "other"], T0 + MISSED_MS, ZERO).unsynced(T0 + MISSED_MS)
 
 
+def test_a_clock_that_starts_in_another_year_does_not_put_a_peer_out_of_touch() -> None:
+    agreement = Agreement("me", Touch(T0))
+    long_ago_ms = T0 - 400 * MS_PER_DAY
+    assert not agreement.look(["me", "other"], long_ago_ms, ZERO, is_sure=False).unsynced(long_ago_ms)
+    assert not agreement.look(["me", "other"], T0 + 1, ZERO).unsynced(T0 + 1), "the network has set it"
+
+
 def test_only_pins_and_flows_are_sorted_out_and_only_old_ones() -> None:
     now_ms = T0 + 100 * MS_PER_DAY
     touch = Touch(T0, T0)
