@@ -124,9 +124,7 @@ class CatchingUp:
             taken = await self._catch_up_with(peer)
         except (NetError, Refused) as error:
             log.info("sync with %s failed: %s", peer, error)
-            if isinstance(error, Refused) and error.reason in OFFENCES:
-                self._records.refusals.count_reason(error.reason)
-                await self._on_offence(peer)
+            await self._look_for_offence(peer, error)
             return
         self.trigger.finished(peer)
         self.synced.set()
@@ -147,12 +145,21 @@ class CatchingUp:
             NetError, Refused: it does not answer, or not as it should.
         """
         theirs: set[bytes] = set()
-        with trio.fail_after(SYNC_TIMEOUT_S):
-            await self._take_over(peer, SyncAsker(self._records.counting.tally))
-            # What came may count instead of what was here, and that would not be lacking then: it is compared again.
-            asker = SyncAsker(self._records.counting.tally, drops=True)
-            await self._take_over(peer, asker, theirs)
+        try:
+            with trio.fail_after(SYNC_TIMEOUT_S):
+                await self._take_over(peer, SyncAsker(self._records.counting.tally))
+                # What came may count instead of what was here, and that would not be lacking then: it is compared again.
+                asker = SyncAsker(self._records.counting.tally, drops=True)
+                await self._take_over(peer, asker, theirs)
+        except (NetError, Refused) as error:
+            await self._look_for_offence(peer, error)
+            raise
         return asker.comparison.surplus, theirs
+
+    async def _look_for_offence(self, peer: str, error: NetError | Refused) -> None:
+        if isinstance(error, Refused) and error.reason in OFFENCES:
+            self._records.refusals.count_reason(error.reason)
+            await self._on_offence(peer)
 
     async def _take_over(self, peer: str, asker: SyncAsker[Signed[Record]], came: set[bytes] | None = None) -> int:
         """Returns: how many records came; `came` takes in their keys, those known here."""

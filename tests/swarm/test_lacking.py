@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from node.events import wall_ms
 from node.swarm.catching_up import CatchingUp
 from node.swarm.records import SharedRecords
 from node.swarm.sync_answers import SyncAnswers
 from protocol.author import Author
+from protocol.errors import Refused
 from protocol.holdings import HoldingsBook
 from protocol.holdings_messages import LastHeardAnswer
 from protocol.identity import KeyPair
@@ -69,6 +72,36 @@ async def test_a_pin_signed_anew_at_an_expulsion_is_known_where_the_old_one_coun
         assert records.counting.get(theirs.key) == anew
     finally:
         store.close()
+
+
+async def test_who_answers_nonsense_is_cut_off(tmp_path: Path) -> None:
+    founded = Founded(2)
+    line: Any = Line()
+    line.register("", _nonsense)
+    cut: list[str] = []
+
+    async def cut_off(peer: str) -> None:
+        cut.append(peer)
+
+    store = Store.open(tmp_path)
+    try:
+        records = SharedRecords(
+            store, RecordSet(founded.swarm), Author(founded.keys[0]), None, on_change=lambda _: None,
+            on_news=lambda _: None,
+        )  # fmt: skip
+        catching_up = CatchingUp(
+            line, records, HoldingsBook(), reachable=frozenset, on_holders=lambda _: None, on_offence=cut_off
+        )
+        with pytest.raises(Refused):
+            await catching_up.lacking("liar")
+        assert cut == ["liar"]
+        assert sum(records.refusals.counts().values()) == 1
+    finally:
+        store.close()
+
+
+async def _nonsense(peer: str, body: bytes) -> bytes:
+    return b"nonsense"
 
 
 async def _never(peer: str) -> None:
