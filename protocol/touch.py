@@ -175,13 +175,16 @@ def next_step(
     """
     needed = len(members) // 2 + 1
     compared = lacking.keys() & set(members)
-    if len(compared) >= needed and (knew is None or compared & set(knew)):
+    candidates = set(in_touch) & set(members) - compared - set(unsynced)
+    # All of those who knew, not one of them: any that has a record still is a reason to keep it, and one may lie.
+    heard = knew is None or (compared & set(knew) and not candidates & set(knew))
+    if len(compared) >= needed and heard:
         sets = [set(lacking[peer]) for peer in compared]
         return SortOut(tuple(sorted(set.intersection(*sets), key=lambda signed: signed.place)))
     possible = len(members) - 1 - len(set(unsynced) & set(members) - compared)
     if possible < needed:
         return GoOn(f"of {len(members)} members {possible} others can have been in touch, no majority")
-    if candidates := set(in_touch) & set(members) - compared - set(unsynced):
+    if candidates:
         return CompareWith(min(candidates, key=lambda peer: (peer not in (knew or ()), peer)))
     reason = f"{len(compared)} of {len(members)} members were in touch and are heard, {needed} are needed"
     if len(compared) >= needed:

@@ -57,6 +57,7 @@ def test_a_majority_sorts_out_only_with_one_of_those_who_knew() -> None:
     asked: dict[str, list[Signed[Record]]] = {peer: [] for peer in members[2:]}
     assert next_step(members, (), (), asked, 0.0, {members[2]}) == SortOut(())
     assert next_step(members, {members[1]}, (), asked, 0.0, {members[1]}) == CompareWith(members[1])
+    assert next_step(members, {members[1]}, (), asked, 0.0, set(members[1:3])) == CompareWith(members[1]), "all of them"
     assert isinstance(next_step(members, (), (), asked, 0.0, {members[1]}), Wait), "it may still be heard"
     assert isinstance(next_step(members, (), (), asked, PATIENCE_S, {members[1]}), GoOn)
     assert isinstance(next_step(members, (), {members[1]}, asked, 0.0, {members[1]}), GoOn)
