@@ -70,8 +70,10 @@ class Peer:
     Attributes:
         sees: its state in our eyes.
         standing: its roles by the records.
-        last: its last heartbeat that counted, None if there was none yet.
+        last: its last heartbeat that counted, None if there was none since our start.
         heard_s: when that was, or when its silence began anew.
+        recalled: its last heartbeat before our start, where that was kept and none has come since.
+        silent_before_s: how long ago that was at our start, by our wall clock; for people to read.
         away_until_s: until when it has asked to be excused.
         recovering_since_s: since when it has beaten without holdings.
         offset_ms: its wall clock less ours when last heard.
@@ -82,13 +84,16 @@ class Peer:
     standing: Standing
     heard_s: float
     last: SignedBeat | None = None
+    recalled: SignedBeat | None = None
+    silent_before_s: float = 0.0
     away_until_s: float | None = None
     recovering_since_s: float | None = None
     offset_ms: int | None = None
 
     @property
     def beat(self) -> Beat | None:
-        return None if self.last is None else self.last.beat
+        signed = self.last or self.recalled
+        return None if signed is None else signed.beat
 
     def state(self, now_s: float) -> State:
         """Return the state that placement and plan go by: what we see, or its own word where that says more."""
@@ -192,6 +197,7 @@ class Membership:
         self._orders[signed.sender] = beat.order
         before = peer.beat
         peer.last, peer.heard_s, peer.offset_ms = signed, now_s, beat.clock_ms - wall_ms
+        peer.recalled, peer.silent_before_s = None, 0.0
         peer.away_until_s = _away_until_s(beat, now_s)
         if beat.state != "recovering" and beat.holdings is not None:
             peer.recovering_since_s = None
@@ -200,6 +206,31 @@ class Membership:
         if before is None or _slow_facts(before) != _slow_facts(beat):
             events.append(Restated(peer=peer.peer_id))
         return (*events, *self._look(peer, now_s))
+
+    def recall(self, signed: SignedBeat, silent_before_s: float, now_s: float, *, was_down: bool) -> tuple[Event, ...]:
+        """Take a heartbeat from before our own start, its signature checked: what it says holds on, and nobody is alive by it.
+
+        The peer's silence begins with our start, when nobody can have heard it before; one that was down while we
+        listened still is. An absence that it asked for ends when it would have.
+
+        Args:
+            silent_before_s: how long ago it was heard.
+            was_down: it was seen so before our start.
+        """
+        peer = self._peers.get(signed.sender)
+        known = self._orders.get(signed.sender, (-1, -1))
+        if peer is None or not peer.standing.member or peer.last is not None or signed.beat.incarnation < known[0]:
+            return ()
+        self._orders[signed.sender] = max(known, signed.beat.order)
+        heard_s = now_s - silent_before_s
+        peer.recalled, peer.silent_before_s = signed, silent_before_s
+        peer.away_until_s = _away_until_s(signed.beat, heard_s)
+        if signed.beat.state == "recovering" or signed.beat.holdings is None:
+            peer.recovering_since_s = heard_s
+        if was_down:
+            peer.heard_s = now_s - self.repair_after_s
+            peer.away_until_s, peer.silent_before_s = None, max(0.0, silent_before_s - self.repair_after_s)
+        return (Restated(peer=peer.peer_id), *self._look(peer, now_s))
 
     def tick(self, now_s: float) -> tuple[Event, ...]:
         """Let silence act."""
@@ -270,11 +301,11 @@ class Membership:
         return wall_ms - (clock.ahead_ms or 0) if clock.wrong else wall_ms
 
 
-def _away_until_s(beat: Beat, now_s: float) -> float | None:
+def _away_until_s(beat: Beat, heard_s: float) -> float | None:
     """Turn a time on the sender's clock into one on ours, by how far ahead of the heartbeat it lies."""
     if beat.state != "away" or beat.away_until_ms is None:
         return None
-    return now_s + min(max(0.0, (beat.away_until_ms - beat.clock_ms) / 1000), AWAY_S_MAX)
+    return heard_s + min(max(0.0, (beat.away_until_ms - beat.clock_ms) / 1000), AWAY_S_MAX)
 
 
 def _slow_facts(beat: Beat) -> tuple[object, ...]:

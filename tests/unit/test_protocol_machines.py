@@ -224,6 +224,55 @@ def test_a_peer_that_is_away_is_not_down_before_it_said() -> None:
     assert states(run(members, 599, 1000)) == [(900, "down")]
 
 
+def test_what_was_said_before_our_start_holds_on_and_makes_nobody_alive() -> None:
+    members = watch(A, B)
+    assert Restated(peer=A) in members.recall(
+        beat(A, 7, state="away", away_until_ms=T0 + 600_000), 100.0, 0.0, was_down=False
+    )
+    assert members.recall(beat(B, 7, zone="z"), 100.0, 0.0, was_down=False)
+    a, b = members.get(A), members.get(B)
+    assert a is not None
+    assert b is not None
+    assert b.beat is not None
+    assert (a.state(1), b.state(1), b.beat.zone, b.silent_before_s) == ("away", "suspect", "z", 100.0)
+    assert not members.is_new(beat(A, 7))
+    assert states(run(members, 0, 1000)) == [(300, "down"), (800, "down")]  # 500 s were left of the absence
+    assert states(run(members, 1000, 1001, **{A: 900})) == [(1000, "alive")]
+    assert a.silent_before_s == 0.0
+    assert members.recall(beat(A, 7, state="away", away_until_ms=T0 + 600_000), 0.0, 1001.0, was_down=False) == ()
+
+
+def test_who_was_down_before_our_start_is_down_until_it_is_heard() -> None:
+    members = watch(A)
+    events = members.recall(beat(A, 7, state="away", away_until_ms=T0 + 600_000), 500.0, 0.0, was_down=True)
+    a = members.get(A)
+    assert a is not None
+    assert states([(0, event) for event in events]) == [(0, "down")]
+    assert a.silent_s(0) + a.silent_before_s == 500
+    assert states(run(members, 0, 10)) == []
+    assert states(run(members, 10, 11, **{A: 0})) == [(10, "alive")]
+
+
+def test_what_is_older_than_a_peers_last_start_is_not_recalled() -> None:
+    members = Membership(ME, 0.0, heard={A: (3, 1)})
+    members.set_standings({A: MEMBER}, 0.0)
+    assert members.recall(beat(A, 99, incarnation=2), 1.0, 0.0, was_down=False) == ()
+    assert members.recall(beat(B, 1), 1.0, 0.0, was_down=False) == ()
+    assert members.recall(beat(A, 9, incarnation=3), 1.0, 0.0, was_down=False)
+    assert not members.is_new(beat(A, 9, incarnation=3))
+    assert members.is_new(beat(A, 10, incarnation=3))
+
+
+def test_an_absence_that_is_over_is_not_recalled_and_a_day_of_recovering_goes_on() -> None:
+    members = watch(A, B)
+    members.recall(beat(A, 1, state="away", away_until_ms=T0 + 600_000), 700.0, 0.0, was_down=False)
+    members.recall(beat(B, 1, state="recovering", holdings=None), 24 * 3600.0 - 10, 0.0, was_down=False)
+    a, b = members.get(A), members.get(B)
+    assert a is not None
+    assert b is not None
+    assert (a.state(1), b.state(1), b.state(11)) == ("suspect", "recovering", "down")
+
+
 def test_own_words_show_and_recovering_lasts_a_day() -> None:
     members = watch(A, B)
     members.on_beat(beat(A, 1, state="draining"), 0, T0)
