@@ -18,6 +18,7 @@ from node.replication.vigil import Vigil
 from node.self_description import SelfDescription
 from node.supervisor import Worker, run_workers
 from node.swarm import ports
+from node.swarm.absentees import Absentees
 from node.swarm.belonging_watch import BelongingWatch
 from node.swarm.catching_up import CatchingUp
 from node.swarm.comeback import Comeback
@@ -69,6 +70,7 @@ class Inner:
     heard_before: Mapping[PeerId, Heard]
     ever_held: EverHeld
     claims: Claims
+    absentees: Absentees
 
 
 class Daemon:
@@ -158,6 +160,7 @@ class Daemon:
             Worker("leases", self._tell_of_start),
             Worker("homecoming", self._inner.homecoming.work),
             Worker("belonging", self._inner.belonging.work),
+            Worker("absentees", self._inner.absentees.work),
             Worker("drain", self.parts.draining.work),
             Worker("twins", self.parts.twins.work),
         )
@@ -169,8 +172,9 @@ class Daemon:
         with trio.move_on_after(2):
             try:
                 await self._save_what_was_heard()
+                await self._inner.absentees.work()
             except (StoreError, OSError) as error:
-                log.warning("the addresses of members are not saved: %s", error)
+                log.warning("what was heard of members is not saved: %s", error)
 
     def blocked(self) -> str | None:
         """Why nothing may be planned now, or None.

@@ -76,6 +76,7 @@ async def assemble(
         _parts(ground, talking, truth, upkeep, service, _jobs(ground, ledger)), _inner(ground, talking, upkeep)
     )
     daemon.connect(ground.hooks)
+    await ground.absentees.recall()
     return daemon
 
 
@@ -157,6 +158,7 @@ def _inner(ground: Ground, talking: Talk, upkeep: Upkeep) -> Inner:
         contacts=talking.contacts, listening=talking.listening, catching_up=talking.catching_up, homecoming=talking.homecoming,
         comeback=talking.comeback, releasing=upkeep.releasing, recovering=upkeep.recovering, about=ground.about,
         gatekeeping=ground.gatekeeping, vigil=upkeep.vigil, heard_before=ground.heard, ever_held=upkeep.ever_held, claims=upkeep.claims,
+        absentees=ground.absentees,
         belonging=BelongingWatch(ground.network.rpc, ground.knowledge, reachable=talking.contacts.linked),
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from node.keys import IDENTITY, STEWARD, read_key
 from node.offering import Offering
 from node.self_description import SelfDescription
 from node.standing_orders import StandingOrders
+from node.swarm.absentees import Absentees
 from node.swarm.belonging import swarm_of
 from node.swarm.checking import Verify
 from node.swarm.gatekeeping import Gatekeeping
@@ -54,6 +55,7 @@ class Ground:
     heard: dict[PeerId, Heard]
     aside: SetAside
     knowledge: Knowledge
+    absentees: Absentees
     orders: StandingOrders
     offering: Offering
     about: SelfDescription
@@ -83,6 +85,7 @@ async def lay_ground(
     await trio.to_thread.run_sync(aside.load)
     orders = StandingOrders(store)
     offering = Offering(store, backends, config.allow_backends)
+    knowledge = _knowledge(effective, store, key, records, heard, hooks)
     gatekeeping = Gatekeeping(records.counting, lambda: hooks.invites_open())
     return Ground(
         effective=effective,
@@ -94,7 +97,8 @@ async def lay_ground(
         records=records,
         heard=heard,
         aside=aside,
-        knowledge=_knowledge(effective, store, key, records, heard, hooks),
+        knowledge=knowledge,
+        absentees=Absentees(config.data_dir, knowledge),
         orders=orders,
         offering=offering,
         about=SelfDescription(store, config, orders, offering),

@@ -112,7 +112,7 @@ class Members:
             roots=len(self._parts.knowledge.book.of(peer.peer_id).held.elements),
             used_bytes=beat.used_bytes if beat else 0,
             capacity_bytes=beat.capacity_bytes if beat else 0,
-            last_seen_s=round(peer.silent_s(now_s), 3) if beat else None,
+            last_seen_s=round(peer.silent_s(now_s) + peer.silent_before_s, 3) if beat else None,
             addrs=tuple(beat.addrs) if beat else (),
             linked=linked,
         )

@@ -13,7 +13,8 @@ from node.events import Events, wall_ms
 from node.swarm.own_holdings import OwnHoldings
 from node.swarm.records import SharedRecords
 from node.swarm.refusals import CLONE, MISSING_ROLE, REPLAY
-from protocol.beat import SignedBeat
+from protocol.beat import HoldingsSummary, SignedBeat
+from protocol.errors import Refused
 from protocol.holdings import ElementSet, HoldingsBook
 from protocol.holdings_messages import Change, Element, HoldingsDelta, LastHeardAnswer, LastHeardAsk
 from protocol.identity import KeyPair, PeerId
@@ -95,6 +96,38 @@ class Knowledge:
             was_cloned = self.book.of(signed.sender).cloned
             self._look_at(self.book.on_summary(signed.sender, signed.beat.holdings, now_s))
             self._note_clone(signed.sender, was_cloned)
+
+    def recall(
+        self,
+        signed: SignedBeat,
+        silent_before_s: float,
+        stated: tuple[HoldingsSummary, bytes, ElementSet] | None,
+        *,
+        was_down: bool,
+    ) -> None:
+        """What a peer said before this peer's start, and what it then held; all of it signed by that peer, and checked.
+
+        Args:
+            silent_before_s: how long ago its heartbeat came.
+            stated: of its holdings: summary, signed statement, and the set.
+            was_down: this peer saw it so.
+        """
+        now_s = trio.current_time()
+        events = self.membership.recall(signed, silent_before_s, now_s, was_down=was_down)
+        if not events:
+            return
+        self.act_on(events)
+        if signed.beat.holdings is not None:
+            self._keep_statement(signed.sender, signed.beat.holdings.order, signed.raw)
+            self._look_at(self.book.on_summary(signed.sender, signed.beat.holdings, now_s))
+        if stated is not None and len(stated[2].elements) <= self.records.most_held:
+            summary, raw, held = stated
+            try:
+                self._look_at(self.book.on_snapshot(signed.sender, summary, held, now_s))
+            except Refused as error:
+                log.info("what %s held before is not taken in: %s", signed.sender, error)
+            else:
+                self._keep_statement(signed.sender, summary.order, raw)
 
     def take_delta(self, peer: str, delta: HoldingsDelta, raw: bytes) -> None:
         """A change of a member's holdings that it signed."""
