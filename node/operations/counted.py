@@ -11,6 +11,7 @@ from node.parts import Parts
 from node.replication.planner import Release
 from node.rows import PeerRow
 from node.status_rows import Status
+from node.swarm.set_aside import SetAside
 
 PREFIX = "pinakothek_"
 STATES = ("active", "draining", "away", "leaving", "recovering", "unknown")
@@ -50,6 +51,12 @@ def of_parts(parts: Parts) -> Iterable[Metric]:
     yield _totals("gossip_received", "Gossip messages of other peers.", "topic", _topics(parts.gossip.received))
     yield _totals("rpc_asked", "Questions of this peer to others.", "protocol", parts.rpc.asked)
     yield _totals("leases", "Leases asked for, given and refused by this peer.", "what", parts.releasing.counts)
+
+
+def of_aside(aside: SetAside) -> Iterable[Metric]:
+    """What was put aside after an absence (`protocol.touch`)."""
+    yield GaugeMetricFamily(PREFIX + "records_set_aside", "Records put aside, which do not count.", len(aside))
+    yield GaugeMetricFamily(PREFIX + "roots_set_aside", "Roots kept for them.", len(aside.roots))
 
 
 def of_jobs(counts: Mapping[State, int]) -> Iterable[Metric]:

@@ -31,7 +31,7 @@ class Metrics:
         families = [
             *of_status(status), *self._of_parts(),
             *counted.of_repair(status), *counted.of_peers(peers), *counted.of_parts(self._parts),
-            *counted.of_jobs(await self._parts.jobs.counts()),
+            *counted.of_aside(self._parts.aside), *counted.of_jobs(await self._parts.jobs.counts()),
         ]  # fmt: skip
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Given(families))
@@ -115,6 +115,7 @@ def of_status(status: Status) -> Iterable[Metric]:
         "clone",
         "expelled",
         "no room",
+        "set aside",
         "recovering",
         "links",
         "disk",

@@ -74,6 +74,8 @@ def test_metrics_say_what_status_says(peers: list[Peer]) -> None:
     assert f"\npinakothek_roots {float(total)}\n" in text
     assert '\npinakothek_peers{sees="alive"} 2.0\n' in text
     assert "\npinakothek_bitswap_sent_bytes_total " in text
+    assert "\npinakothek_records_set_aside 0.0\n" in text
+    assert '\npinakothek_alert{check="set aside"} 0.0\n' in text
 
 
 def test_a_curator_may_not_empty_an_album_and_a_steward_may(peers: list[Peer]) -> None:
