@@ -22,6 +22,7 @@ def test_the_ready_line_names_the_peer_and_where_it_listens(peer: Peer) -> None:
     assert peer.ready["peer_id"] == peer.one("status")["peer_id"]
     assert peer.addrs
     assert all(peer.peer_id in addr for addr in peer.addrs)
+    assert {f"{addr}/p2p/{peer.peer_id}" for addr in peer.one("peers")["addrs"]} == set(peer.addrs)
 
 
 def test_what_was_added_comes_back_byte_for_byte(peer: Peer, tmp_path: Path) -> None:
