@@ -180,18 +180,16 @@ class Ledger:
         return rows[0][0]  # type: ignore[no-any-return]
 
     def told(self, after: int, limit: int) -> list[Told]:
-        """Happenings after number `after`, in order."""
+        """Happenings after number `after`, in order, of jobs that are still known: fewer than `limit` are all of them."""
         with self.reading() as db:
             rows = rows_of(
-                db, "SELECT seq, job, at_ms, kind, detail FROM happenings WHERE seq > ? ORDER BY seq LIMIT ?",
+                db,
+                "SELECT seq, job, at_ms, kind, detail FROM happenings WHERE seq > ? AND job IN (SELECT id FROM jobs)"
+                " ORDER BY seq LIMIT ?",
                 (after, limit),
-            )  # fmt: skip
+            )
             jobs = {job_id: found for job_id in {row[1] for row in rows} for found in self._find(db, job_id)}
-        return [
-            Told(seq, at_ms, Happening(kind, detail), jobs[job_id])
-            for seq, job_id, at_ms, kind, detail in rows
-            if job_id in jobs
-        ]
+        return [Told(seq, at_ms, Happening(kind, detail), jobs[job_id]) for seq, job_id, at_ms, kind, detail in rows]
 
     def last_seq(self) -> int:
         """Number of the last happening."""

@@ -176,6 +176,18 @@ def test_history_is_bounded_and_live_jobs_are_no_history(ledger: Ledger) -> None
     assert ledger.last_seq() == last + 1
 
 
+def test_who_was_away_for_long_is_not_held_up_by_jobs_that_are_forgotten(ledger: Ledger) -> None:
+    ledger.submit([new(str(number)) for number in range(9)])
+    for job_id in range(1, 9):
+        ledger.change(job_id, lambda job: rules.cancelled(job, 2))
+    with ledger.transaction() as db:
+        prune(db, kept_jobs=1)
+    assert ledger.told(0, 3), "an empty answer would say that there is nothing more"
+    assert [(each.job.id, each.happening.kind) for each in ledger.told(0, 3)] == [
+        (8, "queued"), (9, "queued"), (8, "cancelled"),
+    ]  # fmt: skip
+
+
 def test_a_damaged_ledger_is_kept_and_a_new_one_begun(tmp_path: Path) -> None:
     ledger = Ledger.opened(tmp_path)
     ledger.submit([new("a")])
