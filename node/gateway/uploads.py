@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from node.control.client import Control, quote, with_query
-from node.errors import Failed, NotFound, RefusedByPolicy, Usage, UserError
+from node.errors import Failed, NotFound, RefusedByPolicy, TimedOut, Usage, UserError
 from node.gateway.answers import NOSNIFF, Headers, HttpError, Receive, Reply, header_list
 from node.gateway.asked import Asked
 from node.gateway.questions import Questions
@@ -117,6 +117,6 @@ def _as_http(error: UserError) -> HttpError:
     """How a refusal looks from outside."""
     if isinstance(error, NotFound):
         return HttpError(404, "no such upload, or it has expired")
-    if isinstance(error, RefusedByPolicy | Failed | Usage):
+    if isinstance(error, RefusedByPolicy | Failed | TimedOut | Usage):
         return HttpError(error.http_status, error.message)
     return HttpError(503, "the daemon does not answer", {"Retry-After": "5"})

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-from node.errors import Failed, NotFound, RefusedByPolicy, Usage
+from node.errors import Failed, NotFound, RefusedByPolicy, TimedOut, Usage
 from node.events import wall_ms
 from node.ingest import uploaded
 from node.ingest.kept import fsync_file
@@ -27,7 +27,7 @@ from node.ingest.tickets import Ticket, Tickets, hash_of
 from node.job_service import NewUpload
 from node.jobs.job import Job
 from node.jobs.queue import Jobs
-from node.quantities import size_text
+from node.quantities import duration_text, size_text
 from store.backends import UPLOADS, Backend, PresignedPut
 from store.errors import StoreError
 from store.images.sniff import HEAD_BYTES
@@ -36,6 +36,8 @@ log = logging.getLogger("pinakothek.uploads")
 
 SWEEP_S = 30.0
 WRITE_BYTES = 1 << 20
+LONGEST_S = 3600.0
+"""One body may take: else whoever sends a byte at a time keeps one of the gateway's few places. Guess."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +118,8 @@ class Uploads:
             raise NotFound(f"upload {upload_id[:40]!r}: no such upload, or it has expired")
         if ticket.kind is not None:
             raise Usage(f"upload {upload_id}: its place is not here", hint="put it to the presigned url")
-        path = await trio.to_thread.run_sync(self._jobs.workplace.upload, upload_id)
-        if upload_id in self._receiving or ticket.job is not None or await trio.Path(path).exists():
-            raise Failed(f"upload {upload_id}: it has been used")
+        if upload_id in self._receiving or ticket.job is not None or await self._has_come(upload_id):
+            raise _used(upload_id)
         return ticket
 
     async def receive(self, upload_id: str, secret: str, body: AsyncIterator[bytes]) -> Ticket:
@@ -127,28 +128,47 @@ class Uploads:
         Raises:
             NotFound, Failed: as `expected`.
             Failed, RefusedByPolicy: they are not what was said.
+            Trouble: the workspace has no room for them now.
+            TimedOut: they do not come.
         """
         ticket = await self.expected(upload_id, secret)
-        path = await trio.to_thread.run_sync(self._jobs.workplace.upload, upload_id)
+        if upload_id in self._receiving:  # another's, that has begun since
+            raise _used(upload_id)
         self._receiving.add(upload_id)
-        part = path.with_name(f"{upload_id}.part")
         try:
-            await _write(part, body, ticket)
-            await trio.to_thread.run_sync(_put_in_place, part, path)
+            if await self._has_come(upload_id):
+                raise _used(upload_id)
+            with trio.move_on_after(LONGEST_S):
+                await self._receive(ticket, body)
+                return ticket
+            raise TimedOut(f"upload {upload_id}: took longer than {duration_text(LONGEST_S)}")
         except OSError as error:
             raise Failed(f"the workspace: {(error.strerror or str(error)).lower()}") from error
         finally:
             self._receiving.discard(upload_id)
+
+    async def _receive(self, ticket: Ticket, body: AsyncIterator[bytes]) -> None:
+        workplace = self._jobs.workplace
+        path = await trio.to_thread.run_sync(workplace.upload, ticket.id)
+        part = path.with_name(f"{ticket.id}.part")
+        try:
+            await _write(part, body, ticket, workplace.check_room)
+            await trio.to_thread.run_sync(_put_in_place, part, path)
+        finally:
             with trio.CancelScope(shield=True):
                 await trio.Path(part).unlink(missing_ok=True)
-        return ticket
+
+    async def _has_come(self, upload_id: str) -> bool:
+        """Whether the bytes of an upload whose place is here are in it."""
+        path = await trio.to_thread.run_sync(self._jobs.workplace.upload, upload_id)
+        return await trio.Path(path).exists()
 
     async def complete(self, upload_id: str) -> Job:
         """Have a job take in what was uploaded; asked again, the same job. Raises: NotFound; Failed: it has not come."""
         ticket = await self._ticket(upload_id)
         if ticket.job is not None:
             return await self._jobs.get(ticket.job)
-        if ticket.kind is None and not await trio.Path(self._jobs.workplace.upload(upload_id)).exists():
+        if ticket.kind is None and not await self._has_come(upload_id):
             raise Failed(f"upload {upload_id}: nothing has come", hint="put it to its url first")
         request = {
             "upload": upload_id, "kind": ticket.kind, "size_bytes": ticket.size_bytes, "sha256": ticket.sha256,
@@ -203,8 +223,17 @@ class Uploads:
         return await trio.to_thread.run_sync(self._tickets.get, upload_id, wall_ms())
 
 
-async def _write(part: Path, body: AsyncIterator[bytes], ticket: Ticket) -> None:
-    """Write a body to a new file. Raises: Failed: another size or type than was said."""
+def _used(upload_id: str) -> Failed:
+    return Failed(f"upload {upload_id}: it has been used")
+
+
+async def _write(part: Path, body: AsyncIterator[bytes], ticket: Ticket, check_room: Callable[[int], None]) -> None:
+    """Write a body to a new file.
+
+    Raises:
+        Failed: another size or type than was said.
+        Trouble: `check_room` has none: what was promised to others may have come first.
+    """
     size_bytes, told = 0, False
     held = bytearray()
     async with await trio.open_file(part, "wb", buffering=0) as file:
@@ -217,10 +246,12 @@ async def _write(part: Path, body: AsyncIterator[bytes], ticket: Ticket) -> None
                 uploaded.check_type(bytes(held[:HEAD_BYTES]), ticket.media_type)
                 told = True
             if len(held) >= WRITE_BYTES:
+                await trio.to_thread.run_sync(check_room, len(held))
                 await file.write(held)
                 held = bytearray()
         if not told:
             uploaded.check_type(bytes(held[:HEAD_BYTES]), ticket.media_type)
+        await trio.to_thread.run_sync(check_room, len(held))
         await file.write(held)
     if size_bytes != ticket.size_bytes:
         raise Failed(f"{size_bytes} of {ticket.size_bytes} bytes came")

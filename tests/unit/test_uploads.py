@@ -10,12 +10,13 @@ import pytest
 import trio
 
 from node.add_options import AddOptions
-from node.errors import Failed, NotFound, RefusedByPolicy, UserError
-from node.ingest import tickets
+from node.errors import Failed, NotFound, RefusedByPolicy, TimedOut, UserError
+from node.ingest import tickets, uploads
 from node.ingest.taking import Given
 from node.ingest.uploaded import Upload
 from node.ingest.uploads import Opened, Uploads
 from node.job_service import NewUpload
+from node.jobs.errors import Trouble
 from node.jobs.job import Job, State
 from node.jobs.ledger import Ledger
 from node.jobs.queue import Jobs
@@ -212,6 +213,50 @@ async def test_a_client_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
             await house.uploads.receive(opened.ticket.id, opened.secret, broken())
         assert list(house.folder.iterdir()) == []
         await house.uploads.receive(opened.ticket.id, opened.secret, pieces(PICTURE))
+
+
+async def test_of_two_who_send_at_once_one_gets_in(tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    async def send() -> None:
+        try:
+            await house.uploads.receive(opened.ticket.id, opened.secret, pieces(PICTURE))
+        except Failed as error:
+            refused.append(error.message)
+
+    async with running(tmp_path) as house:
+        opened = await house.uploads.open(asked())
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(send)
+        assert refused == [f"upload {opened.ticket.id}: it has been used"] * 3
+        assert (await house.done(opened)).state is State.DONE
+
+
+async def test_what_was_promised_room_does_not_go_beyond_the_quota(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        size_bytes = house.jobs.workplace.quota_bytes // 2 + 1
+        content = PICTURE.ljust(size_bytes, b"\0")
+        first, second = [await house.uploads.open(asked(size_bytes=size_bytes)) for _ in range(2)]
+        await house.uploads.receive(first.ticket.id, first.secret, pieces(content))
+        with pytest.raises(Trouble, match="the workspace has room for"):
+            await house.uploads.receive(second.ticket.id, second.secret, pieces(content))
+        assert [path.name for path in house.folder.iterdir()] == [first.ticket.id]
+        house.jobs.workplace.quota_bytes *= 2
+        await house.uploads.receive(second.ticket.id, second.secret, pieces(content))
+
+
+async def test_who_sends_for_hours_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield PICTURE[:1]
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(uploads, "LONGEST_S", 0.0)
+    async with running(tmp_path) as house:
+        opened = await house.uploads.open(asked())
+        with pytest.raises(TimedOut, match="took longer than"):
+            await house.uploads.receive(opened.ticket.id, opened.secret, slowly())
+        assert list(house.folder.iterdir()) == []
 
 
 @pytest.fixture
