@@ -8,6 +8,7 @@ import msgspec
 import trio
 
 from node.jobs.handler import Run
+from node.jobs.workplace import fsync_folder
 from store.images.facts import BuiltImage
 
 FILE_NAME = "built"
@@ -51,12 +52,3 @@ def fsync_file(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
     fsync_folder(path.parent)
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,10 +13,10 @@ import trio
 from node.add_options import AddOptions
 from node.errors import Failed
 from node.ingest.extern import FILE_NAME, STEPS, taken
-from node.ingest.kept import fsync_file, fsync_folder
+from node.ingest.kept import fsync_file
 from node.ingest.taking import Given, Taking
 from node.jobs.handler import Run
-from node.jobs.workplace import Workplace
+from node.jobs.workplace import Workplace, fsync_folder
 from store.backends import UPLOADS, Backend, Range
 from store.errors import ImageRejected, NotInBackend, StoreError
 from store.images.sniff import HEAD_BYTES, sniff

@@ -67,8 +67,21 @@ class Workplace:
 
 
 def _made(folder: Path) -> Path:
-    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    """The folder, whose name is durable: what is put there and fsynced would else be gone with it."""
+    if not folder.is_dir():
+        _made(folder.parent)
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        fsync_folder(folder.parent)
     return folder
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _scrub(folder: Path, kept: set[str]) -> None:

@@ -1,6 +1,7 @@
 """The queue that runs jobs: steps once, retries, pause, cancel, stop, and what is cleaned up."""
 
 import itertools
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -228,3 +229,15 @@ async def test_a_full_workspace_is_trouble(tmp_path: Path) -> None:
     workplace.check_room(600)
     with pytest.raises(Trouble, match="the workspace has room for 600 B of 1000 B, and 601 B are needed"):
         workplace.check_room(601)
+
+
+def test_the_folder_of_a_job_is_durable_before_anything_is_put_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    workplace = Workplace(tmp_path / "workspace", 1)
+    workplace.make_job(7)
+    assert synced == [str(tmp_path), str(tmp_path / "workspace"), str(tmp_path / "workspace" / "jobs")]
+    workplace.make_job(7)
+    assert len(synced) == 3, "what is there costs nothing"
