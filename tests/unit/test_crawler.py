@@ -15,6 +15,7 @@ import pytest
 import trio
 
 from node.errors import Failed, RefusedByPolicy
+from node.ingest.crawl import crawler
 from node.ingest.crawl.crawler import Crawler, Plan
 from node.ingest.crawl.frontier import Frontier
 from node.ingest.crawl.images import ImageVisits, ToTake
@@ -226,6 +227,21 @@ async def test_an_origin_that_does_not_say_what_is_allowed_is_left_alone(
         counts = await site.crawl()
         assert site.asked() == asked
         assert (counts["pages"], counts["pages_refused"]) == ((1, 0) if asked else (0, 1))
+
+
+async def test_the_rules_of_many_origins_take_no_more_room_than_those_of_a_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site_at(tmp_path) as site:
+        text = b"User-agent: *\nDisallow: /1.png\n" + b"# long" * 1000
+        monkeypatch.setattr(crawler, "RULES_CHARS", 3 * len(text))
+        pictures = [f"http://h{n}.test:{site.web.port}/{n % 2}.png" for n in range(20)]
+        site.answers |= {"/": page(img(*pictures)), "/robots.txt": answer(text), "/0.png": answer(png(0))}
+        crawl = site.crawler()
+        counts = summary(await crawl.run())
+        assert (counts["stored"] + counts["known"], counts["disallowed"]) == (10, 10)
+        assert 1 <= len(crawl._rules) <= 3
+        assert crawl._rules_chars == sum(rules.robots.kept_chars for rules in crawl._rules.values())
 
 
 async def test_depth_hosts_and_pages_are_bounded(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ ORIGINS_AT_ONCE: Final = 8
 """Origins that are asked at the same time. Guess."""
 TAKEN_AT_ONCE: Final = 4
 """Images that are decoded and stored while the next ones are fetched: enough to keep two decoders busy."""
+RULES_CHARS: Final = 4 << 20
+"""Of the robots.txt that are kept; read they take some sixteen times that."""
 LONGEST_WAIT_S: Final = 300.0
 """For a server that says `Retry-After`. Guess."""
 PAGE_LIMITS: Final = FetchLimits(max_bytes=8 << 20, total_s=60.0, redirects=0)
@@ -88,6 +90,7 @@ class Crawler:
         self._now_ms = now_ms
         self._names = itertools.count()
         self._rules: dict[str, Rules] = {}
+        self._rules_chars = 0
         self._active: set[str] = set()
         self._stirred: set[str] = set()
         self._asking = trio.CapacityLimiter(ORIGINS_AT_ONCE)
@@ -157,11 +160,10 @@ class Crawler:
 
     async def _visit(self, origin: str, visit: Visit) -> float:
         """Make one visit; when the origin may be asked again."""
-        if origin not in self._rules:
-            self._rules[origin] = await rules_of(origin, self._strangers, self._file())
-        rules = self._rules[origin]
+        rules = await self._rules_of(origin)
+        allowed = await trio.to_thread.run_sync(rules.robots.allow, str(visit.address))
         now_s = trio.current_time()
-        if not rules.robots.allow(str(visit.address)):
+        if not allowed:
             await self._end(visit, rules.state, rules.why)
             return now_s
         pace = Pace(delay_s=max(rules.robots.delay_s, self._plan.delay_s))
@@ -182,6 +184,17 @@ class Crawler:
             await self._not_fetched(visit, error)
         return pace.next_s(now_s, trio.current_time(), retry_after_s)
 
+    async def _rules_of(self, origin: str) -> Rules:
+        """An origin's rules. Of many origins those asked for last are kept: a page may name thousands, each with its own."""
+        rules = self._rules.pop(origin, None)
+        if rules is None:
+            rules = await rules_of(origin, self._strangers, self._file())
+            self._rules_chars += rules.robots.kept_chars
+        self._rules[origin] = rules
+        while self._rules_chars > RULES_CHARS and len(self._rules) > 1:
+            self._rules_chars -= self._rules.pop(next(iter(self._rules))).robots.kept_chars
+        return rules
+
     async def _visit_page(self, visit: Visit) -> None:
         path = self._file()
         await self._strangers.fetch(visit.address, path, PAGE_LIMITS, kind=page_type)
@@ -189,15 +202,16 @@ class Crawler:
             page = await self._read(path, str(visit.address))
         finally:
             await trio.to_thread.run_sync(path.unlink)
-        found = [
-            *self._within(Kind.IMAGE, page.images, visit.depth), *self._within(Kind.PAGE, page.links, visit.depth + 1),
-        ]  # fmt: skip
+        found = await trio.to_thread.run_sync(self._found, page, visit.depth)  # some take seconds to be read
         await trio.to_thread.run_sync(
             self._frontier.page_read, self._plan.id, visit, found, self._plan.flow, page.images
         )
         self.counts[Kind.PAGE, "done"] += 1
         for each in found:
             self._stir(each.address.origin)
+
+    def _found(self, page: Page, depth: int) -> list[Found]:
+        return [*self._within(Kind.IMAGE, page.images, depth), *self._within(Kind.PAGE, page.links, depth + 1)]
 
     def _within(self, kind: Kind, urls: Sequence[str], depth: int) -> list[Found]:
         addresses = [WebAddress.parse(url) for url in urls]

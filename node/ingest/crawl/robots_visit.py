@@ -27,7 +27,7 @@ async def rules_of(origin: str, strangers: Strangers, into: Path) -> Rules:
     for tries in itertools.count(1):
         try:
             await strangers.fetch(f"{origin}/robots.txt", into, LIMITS, kind=lambda _: "text/plain")
-            return Rules(Robots.parse(await trio.to_thread.run_sync(_taken, into)))
+            return Rules(await trio.to_thread.run_sync(_read, into))  # half a megabyte takes a while
         except NotFetched as error:
             if error.transient and (wait_s := retry_in_s(tries)) is not None:
                 await trio.sleep(max(wait_s, min(error.retry_after_s or 0.0, 60.0)))
@@ -44,7 +44,7 @@ def _without(error: NotFetched) -> Rules:
     return Rules(Robots.nothing(), "failed", f"robots.txt: {error.message}")
 
 
-def _taken(path: Path) -> str:
+def _read(path: Path) -> Robots:
     text = path.read_bytes().decode("utf-8-sig", "replace")
     path.unlink()
-    return text
+    return Robots.parse(text)
