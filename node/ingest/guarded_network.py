@@ -7,6 +7,7 @@ second time (DNS rebinding) gains nothing. What a server may send is metered bel
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import httpcore
@@ -18,20 +19,37 @@ from node.ingest.public_address import Address, Network, parse_address, why_not_
 Resolver = Callable[[str], Awaitable[Sequence[Address]]]
 """Host name → its addresses, best first. Raises: NotFetched."""
 ADDRESSES_TRIED: Final = 3
+LOOKUPS_AT_ONCE: Final = 32
+"""Guess: as many as may fetch at a time, and some that were given up."""
+_LOOKUPS: Final = trio.lowlevel.RunVar[trio.CapacityLimiter]("lookups")
 READ_BYTES: Final = 16 << 10
 """Handed to the HTTP parser at a time, between two of which everything else has its turn."""
 
 
 async def system_resolver(host: str) -> Sequence[Address]:
     """Ask as every program on this machine asks (hosts file, DNS)."""
+    ask = partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
     try:
-        found = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = await trio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=_lookups())
     except socket.gaierror as error:
         raise NotFetched(f"{host}: no such host", transient=error.errno == socket.EAI_AGAIN) from error
     except (OSError, UnicodeError) as error:
         raise NotFetched(f"{host}: cannot be looked up", transient=True) from error
     addresses = (parse_address(str(at[0])) for *_, at in found)
     return [address for address in addresses if address is not None]
+
+
+def _lookups() -> trio.CapacityLimiter:
+    """Threads of look-ups only: one for a name server that is silent stays for half a minute, whoever gave up on it.
+
+    With trio's own forty, a page of such names would keep the daemon from its disk.
+    """
+    try:
+        return _LOOKUPS.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(LOOKUPS_AT_ONCE)
+        _LOOKUPS.set(limiter)
+        return limiter
 
 
 class Meter:

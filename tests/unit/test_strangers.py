@@ -5,11 +5,14 @@ other loopback address that a trick could lead to, and must never hear a connect
 """
 
 import gzip
+import socket
+import threading
 import zlib
 from collections.abc import Sequence
 from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -334,3 +337,22 @@ async def test_the_system_resolves_what_is_in_its_hosts_file() -> None:
     assert ip_address("127.0.0.1") in await system_resolver("localhost")
     with pytest.raises(NotFetched, match="no such host"):
         await system_resolver("no-such-name.invalid")
+
+
+async def test_silent_name_servers_take_no_thread_of_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def silent(*_: Any, **__: Any) -> list[Any]:
+        answered.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    try:
+        with trio.move_on_after(0.01):
+            async with trio.open_nursery() as nursery:
+                for number in range(50):
+                    nursery.start_soon(system_resolver, f"{number}.test")
+        assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
+    finally:
+        answered.set()
+    assert await system_resolver("after.test") == []
