@@ -22,8 +22,16 @@ _JPEG_KEPT_APPS = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 """Application segments that change how a JPEG looks, by marker, with their name."""
 _JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-_PNG_DROPPED = frozenset({b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME"})
-_WEBP_DROPPED = frozenset({b"EXIF", b"XMP "})
+_PNG_KEPT = frozenset(
+    {
+        b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"bKGD", b"hIST", b"pHYs",
+        b"sPLT", b"acTL", b"fcTL", b"fdAT",
+    }
+)  # fmt: skip
+"""Ancillary chunks that change how a PNG looks; others say who and where, those of C2PA (`caBX`) among them."""
+_PNG_ANCILLARY = 0x20
+"""Bit of a type's first letter. Source: PNG, third edition, section 5.4."""
+_WEBP_KEPT = frozenset({b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP"})
 _VP8X_EXIF, _VP8X_XMP = 0x08, 0x04
 _HEIF_EMPTY_EXIF = bytes(4) + b"II*\0" + struct.pack("<IHI", 8, 0, 0)
 """No tags at all. Zeros alone would be called damaged. Source: ISO/IEC 23008-12, annex A.2."""
@@ -130,7 +138,7 @@ def _png(content: bytes, orientation: int) -> Iterator[bytes]:
         end = at + 12 + size
         if end > len(content):
             raise truncated(len(content))
-        if kind not in _PNG_DROPPED:
+        if not kind[0] & _PNG_ANCILLARY or kind in _PNG_KEPT:
             yield content[at:end]
         exif = _orientation_exif(orientation)
         if kind == b"IHDR" and exif:
@@ -159,7 +167,7 @@ def _webp(content: bytes, orientation: int) -> bytes:
         if kind == b"VP8X":
             flags = chunk[8] & ~(_VP8X_EXIF | _VP8X_XMP) | (_VP8X_EXIF if exif else 0)
             chunk = chunk[:8] + bytes([flags]) + chunk[9:]
-        if kind not in _WEBP_DROPPED:
+        if kind in _WEBP_KEPT:
             kept.append(chunk)
         at += 8 + size + size % 2
     if exif:

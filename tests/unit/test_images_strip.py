@@ -11,6 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 from store.errors import ImageRejected
 from store.images.build import strip_original
 from store.images.limits import ImageLimits
+from store.images.strip import png_chunk
 from tests.pictures import PHOTOS, built, profile_of_another_space, saved, scene
 
 SECRET = b"secret"
@@ -64,6 +65,16 @@ def test_only_pixels_profile_and_orientation_are_left(tmp_path: Path, kind: str,
     profiles = {Image.open(io.BytesIO(each)).info["icc_profile"] for each in (content, clean)}
     assert len(profiles) == 1
     assert stripped(tmp_path, clean) == clean, "what is clean stays as it is"
+
+
+def test_what_nobody_knows_goes_too(tmp_path: Path) -> None:
+    made = saved(scene(), "PNG")
+    for name in (b"caBX", b"prVt"):  # as C2PA's manifests, which say where and with what
+        clean = stripped(tmp_path, made[:33] + png_chunk(name, SECRET) + made[33:])
+        assert clean == made
+    made = saved(scene(), "WEBP", icc_profile=profile_of_another_space().tobytes())
+    body = made[8:] + b"C2PA" + (6).to_bytes(4, "little") + SECRET
+    assert stripped(tmp_path, b"RIFF" + len(body).to_bytes(4, "little") + body) == made
 
 
 def test_a_real_photo_comes_out_the_same_picture(tmp_path: Path) -> None:
