@@ -16,21 +16,25 @@ from node.quantities import size_text
 
 EDIT_TIMEOUT_S = 300.0
 """Beside the wait for other keepers: a large picture on a slow machine; a guess."""
+OPERATIONS = ("crop", "rotate", "flip", "resize")
 _DONE = "node.cli.edit.operations"
 
 
-def _noted(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
-    """Note the operations in the order in which the command line first names their kind."""
-    context.meta.setdefault(_DONE, []).extend(f"{parameter.name} {value}" for value in values)
+class _InOrder(Verb):
+    """Notes the operations in the order in which they are written, of which click itself keeps a list an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        values, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        left = {name: iter(values.get(name) or ()) for name in OPERATIONS}
+        ctx.meta[_DONE] = [f"{each.name} {next(left[each.name])}" for each in order if each.name in left]
+        return super().parse_args(ctx, args)
 
 
 def _operation(name: str, metavar: str, text: str) -> Callable[[Function], Function]:
-    return click.option(
-        f"--{name}", metavar=metavar, multiple=True, expose_value=False, callback=_noted, help=text
-    )  # fmt: skip
+    return click.option(f"--{name}", metavar=metavar, multiple=True, expose_value=False, help=text)
 
 
-@click.command(cls=Verb)
+@click.command(cls=_InOrder)
 @click.argument("ref")
 @_operation("crop", "X,Y,W,H", "Keep W × H pixels from X,Y on, counted from the top left.")
 @_operation("rotate", "DEG", "Turn clockwise.")
@@ -65,7 +69,7 @@ def command(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Edit an image: crop, turn, mirror, resize, in the order in which the options are first named.
+    """Edit an image: crop, turn, mirror, resize, in the order in which the options stand.
 
     The original stays as it is. With --save the picture becomes a new image, whose pin names its parent and what was
     done; with -o FILE it is written to a file, to look at.
@@ -80,7 +84,7 @@ def command(
     row = control.call("POST", "/v1/edits", {"ref": ref, "flow": origin}, timeout_s=EDIT_TIMEOUT_S)
     path = f"/v1/edits/{row['edit']}"
     try:
-        change = {"operations": context.meta.get(_DONE, []), "frame": frame}
+        change = {"operations": context.meta[_DONE], "frame": frame}
         control.call("POST", path, change, timeout_s=EDIT_TIMEOUT_S)
         if output is not None:
             _write(session, f"{path}/picture", output)
