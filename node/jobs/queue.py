@@ -202,7 +202,9 @@ class Jobs:
         at_once = {kind: handler.at_once for kind, handler in self.handlers.items()}
         room = {kind: most - running.get(kind, 0) for kind, most in at_once.items() if most > running.get(kind, 0)}
         now_ms = self._now_ms()
-        waiting = await trio.to_thread.run_sync(self.ledger.due, now_ms, room)
+        found = await trio.to_thread.run_sync(self.ledger.due, now_ms, room)
+        # One may be queued again before its last run is over: that says so, and is waited for.
+        waiting = [job for job in found if job.id not in self._running]
         kinds = {job.id: job.kind for job in waiting}
         for job_id in choose(waiting, running, at_once, self._total):
             # Known as running before it is: who pauses it meanwhile ends this run, not only what the ledger says.

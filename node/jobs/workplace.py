@@ -7,6 +7,7 @@ those who know which of them are still wanted.
 import os
 import shutil
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from node.jobs.errors import Trouble
@@ -85,6 +86,7 @@ def fsync_folder(folder: Path) -> None:
 
 
 def _scrub(folder: Path, kept: set[str]) -> None:
+    """Remove the rest; what a disk that is read-only keeps is left to the next time."""
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
@@ -95,7 +97,8 @@ def _scrub(folder: Path, kept: set[str]) -> None:
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path, ignore_errors=True)
         else:
-            Path(entry.path).unlink(missing_ok=True)
+            with suppress(OSError):
+                os.unlink(entry.path)
 
 
 def _size_bytes(folder: Path) -> int:

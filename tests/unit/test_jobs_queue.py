@@ -1,5 +1,6 @@
 """The queue that runs jobs: steps once, retries, pause, cancel, stop, and what is cleaned up."""
 
+import errno
 import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -102,6 +103,30 @@ async def test_trouble_is_tried_again_from_the_step_that_was_not_finished(tmp_pa
         job = await jobs.ended((await jobs.submit("work", {}, name="it")).id)
     assert tries == ["fetch", "store", "store", "store"]
     assert (job.state, job.error) == (State.DONE, None)
+
+
+async def test_a_job_begins_anew_only_once_its_last_run_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conclude = Jobs._conclude
+    tries = 0
+
+    async def slowly(self: Jobs, *given: Any) -> None:
+        await conclude(self, *given)
+        for _ in range(20):  # it is queued again, and due
+            await trio.sleep(0.005)
+
+    async def work(_: Run) -> Mapping[str, Any]:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise Trouble("the disk is busy")
+        return {}
+
+    monkeypatch.setattr(Jobs, "_conclude", slowly)
+    async with running(tmp_path, Doing(work)) as jobs:
+        job = await jobs.ended((await jobs.submit("work", {}, name="it")).id)
+        assert (job.state, tries) == (State.DONE, 3)
 
 
 async def test_what_cannot_work_fails_at_once_and_a_bug_is_told_as_one(tmp_path: Path) -> None:
@@ -241,3 +266,17 @@ def test_the_folder_of_a_job_is_durable_before_anything_is_put_there(
     assert synced == [str(tmp_path), str(tmp_path / "workspace"), str(tmp_path / "workspace" / "jobs")]
     workplace.make_job(7)
     assert len(synced) == 3, "what is there costs nothing"
+
+
+def test_what_cannot_be_removed_is_left_to_the_next_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    workplace = Workplace(tmp_path, 1)
+    for name in ("a", "b"):
+        workplace.upload(name).write_bytes(b"x")
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "unlink", refuse)
+        workplace.scrub_uploads(["a"])
+    workplace.scrub_uploads(["a"])
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["a"]
