@@ -96,6 +96,7 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
         nursery.start_soon(operations.migrating.run)
         await nursery.start(parts.jobs.run)
         nursery.start_soon(operations.uploads.run)
+        nursery.start_soon(operations.editing.run)
         if parts.gateway is not None:
             nursery.start_soon(parts.gateway.run)
 

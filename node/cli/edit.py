@@ -11,7 +11,7 @@ from node.cli.get import STDOUT, copy, whole_file
 from node.cli.output import emit, printable, say, short_cid
 from node.cli.session import Session
 from node.cli.verb import DURATION, Function, Verb, json_option, pass_session
-from node.errors import Usage, UserError
+from node.errors import TimedOut, Usage, UserError
 from node.quantities import size_text
 
 EDIT_TIMEOUT_S = 300.0
@@ -90,7 +90,13 @@ def command(
             _write(session, f"{path}/picture", output)
         if save:
             wanted = {"name": name, "flow": flow, "wait": wait, "timeout_s": timeout}
-            _tell(control.call("POST", f"{path}/save", wanted, timeout_s=EDIT_TIMEOUT_S + timeout), as_json=as_json)
+            try:
+                row = control.call("POST", f"{path}/save", wanted, timeout_s=EDIT_TIMEOUT_S + timeout)
+            except TimedOut as error:  # it is stored all the same
+                if isinstance(error.partial, dict):
+                    _tell(error.partial, as_json=as_json)
+                raise
+            _tell(row, as_json=as_json)
     finally:
         with suppress(UserError):
             control.call("DELETE", path)

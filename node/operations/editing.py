@@ -30,9 +30,10 @@ from store.images.sniff import format_of
 
 SESSIONS = 16
 IDLE_S = 900.0
-"""A session that nobody used for so long goes when another wants its place; a guess."""
+"""A session that nobody used for so long goes; a guess."""
 FRAMES_BYTES = 1 << 30
-"""All frames of one animation, in the workspace; a guess."""
+FRAMES = 20_000
+"""All frames of one animation, in the workspace, and the files they are; guesses: ten minutes at 30 frames/s."""
 READ_BYTES = 1 << 20
 
 
@@ -54,7 +55,7 @@ class _Session:
 
 
 class Editing:
-    """The sessions of one daemon."""
+    """The sessions of one daemon; `run` is to be run."""
 
     def __init__(self, parts: Parts, looking: Looking, contents: Contents, taking: Taking) -> None:
         self._parts = parts
@@ -157,13 +158,24 @@ class Editing:
             session.used_s = trio.current_time()
             yield session
 
+    async def run(self) -> None:
+        """End the sessions that nobody uses: what they have in the workspace is room that others are refused."""
+        while True:
+            await trio.sleep(IDLE_S / 10)
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """End the sessions that nobody has used for `IDLE_S`."""
+        idle_since_s = trio.current_time() - IDLE_S
+        idle = [each for each in self._sessions.values() if each.used_s <= idle_since_s and not each.turn.locked()]
+        for session in idle:
+            del self._sessions[session.name]  # all of them before the first wait: nobody else finds them
+        for session in idle:
+            await _remove(session.folder)
+
     async def _make_place(self) -> None:
         """Raises: RefusedByPolicy: there are too many sessions, all in use."""
-        idle_since_s = trio.current_time() - IDLE_S
-        for session in list(self._sessions.values()):
-            if session.used_s <= idle_since_s and not session.turn.locked():
-                self._sessions.pop(session.name)
-                await _remove(session.folder)
+        await self.sweep()
         if len(self._sessions) >= SESSIONS:
             raise RefusedByPolicy(f"{SESSIONS} images are being edited: no more at a time", hint="close a session")
 
@@ -199,6 +211,8 @@ class Editing:
             size_bytes += batch_bytes
             if size_bytes > FRAMES_BYTES:
                 raise Failed(f"its frames take more than {size_text(FRAMES_BYTES)}")
+            if made + len(batch.frames) > FRAMES:
+                raise Failed(f"more than {FRAMES} frames")
             await self._check_room(batch_bytes)
             for content in batch.frames:
                 await self._write(_frame_path(session.folder, made), content)

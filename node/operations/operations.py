@@ -87,6 +87,7 @@ class Operations:
     Attributes:
         migrating: moves flows; to be run.
         uploads: those that are expected; to be run.
+        editing: sessions in which images are edited; to be run.
         invites_open_until_ms: until when an invite made here can be redeemed, wall-clock milliseconds; 0 without one.
     """
 
@@ -102,7 +103,7 @@ class Operations:
         self._looking = Looking(parts, self._bin)
         self._contents = Contents(parts, self._looking)
         self._alike = Alike(parts, self._looking)
-        self._editing = Editing(parts, self._looking, self._contents, self._adding)
+        self.editing = Editing(parts, self._looking, self._contents, self._adding)
         self._archives = Archives(parts, self._looking)
         self._removing = Removing(parts, self._bin)
         self._pinning = Pinning(parts)
@@ -234,22 +235,22 @@ class Operations:
         return await self._metrics.text()
 
     async def open_edit(self, request: OpenEdit) -> EditRow:
-        return await self._editing.open_edit(request)
+        return await self.editing.open_edit(request)
 
     async def change_edit(self, edit: str, request: ChangeEdit) -> EditRow:
-        return await self._editing.change_edit(edit, request)
+        return await self.editing.change_edit(edit, request)
 
     async def edited(self, edit: str) -> Content:
-        return await self._editing.edited(edit)
+        return await self.editing.edited(edit)
 
     async def edit_frame(self, edit: str, frame: str) -> Content:
-        return await self._editing.edit_frame(edit, frame)
+        return await self.editing.edit_frame(edit, frame)
 
     async def save_edit(self, edit: str, request: SaveEdit) -> Added:
-        return await self._editing.save_edit(edit, request)
+        return await self.editing.save_edit(edit, request)
 
     async def close_edit(self, edit: str) -> EditRow:
-        return await self._editing.close_edit(edit)
+        return await self.editing.close_edit(edit)
 
     async def jobs(self, query: JobQuery) -> Page[JobRow]:
         return await self._job_desk.jobs(query)

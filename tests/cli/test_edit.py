@@ -1,5 +1,6 @@
 """`edit`: what is done to a picture, as the command line says it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from click.testing import CliRunner
 
 from node.cli import edit
 from node.cli.session import Session
+from node.errors import TimedOut
 
 
 class Control:
@@ -28,3 +30,19 @@ def test_operations_are_done_in_the_order_in_which_they_stand(monkeypatch: pytes
     assert result.exit_code == 0, result.output
     operations = ["rotate 90", "crop 0,0,9,9", "rotate -45", "flip h", "crop 1,1,2,2"]
     assert ("POST", "/v1/edits/e", {"operations": operations, "frame": 0}) in control.asked
+
+
+def test_what_was_saved_and_not_confirmed_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Control):
+        def call(self, method: str, path: str, body: object = None, **given: object) -> dict[str, Any]:
+            row = super().call(method, path, body, **given)
+            if path.endswith("/save"):
+                raise TimedOut("1 of 2 keepers confirmed within 1 s", partial=row)
+            return row
+
+    control = Slow()
+    monkeypatch.setattr(Session, "control", control)
+    result = CliRunner().invoke(edit.command, ["x", "--flip", "h", "--save", "--json"], obj=Session())
+    assert json.loads(result.stdout)["root"] == "bafy"
+    assert isinstance(result.exception, TimedOut)
+    assert control.asked[-1] == ("DELETE", "/v1/edits/e", None)
