@@ -310,6 +310,21 @@ async def test_a_second_crawl_takes_nothing(tmp_path: Path) -> None:
         assert site.taking.contents == [png(1), png(2), png(2), png(9)]
 
 
+async def test_what_was_too_small_is_taken_by_a_crawl_that_asks_for_less(tmp_path: Path) -> None:
+    async def unless_known(stream: trio.SocketStream) -> None:
+        known = b"if-none-match" in site.web.requests[-1].lower()
+        await stream.send_all(b"HTTP/1.1 304 Not Modified\r\n\r\n" if known else answer(png(1), 'ETag: "one"'))
+
+    async with site_at(tmp_path) as site:
+        site.answers |= {"/": page(img("1.png")), "/1.png": unless_known}
+        site.taking.small.add(png(1))
+        assert (await site.crawl(b"first"))["small"] == 1
+        site.taking.small.clear()
+        assert (await site.crawl(b"second"))["stored"] == 1
+        assert (await site.crawl(b"third"))["known"] == 1
+        assert site.taking.contents == [png(1)]
+
+
 async def test_what_cannot_be_had_has_its_reason(tmp_path: Path) -> None:
     async with site_at(tmp_path) as site:
         site.taking.broken[png(2)] = ValueError()

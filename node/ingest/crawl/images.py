@@ -1,7 +1,8 @@
 """Visit the images that pages show: fetch what is not known yet, and give it to the one pipeline.
 
 An image is known by its URL, while the server says that it is as it was; and by its bytes, whatever its URL. Either way
-it counts as known only while a live pin of the flow wants it: what was purged since is taken again.
+it counts as known only while a live pin of the flow wants it: what was purged since is taken again, and what was too
+small, or not the flow's, is looked at anew: this crawl may ask for less, the flow for more.
 """
 
 from collections.abc import Awaitable, Callable
@@ -62,9 +63,9 @@ class ImageVisits:
     async def fetch(self, visit: Visit, into: Path) -> Fetched | None:
         """Fetch an image; None where it is known and has not changed. Raises: NotFetched."""
         known = await trio.to_thread.run_sync(self._frontier.image, self._flow, str(visit.address))
-        if known is not None and known.root is not None and not self._wants(known.root):
-            known = None
-        asked = Known() if known is None else Known(etag=known.etag, last_modified=known.last_modified)
+        asked = Known()
+        if known is not None and known.root is not None and self._wants(known.root):
+            asked = Known(etag=known.etag, last_modified=known.last_modified)
         try:
             return await self._strangers.fetch(visit.address, into, IMAGE_LIMITS, kind=image_type, known=asked)
         except NotModified:
