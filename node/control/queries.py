@@ -71,7 +71,7 @@ class Block:
 class Events:
     """Events after this `seq` only."""
 
-    after: int | None = None
+    after: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

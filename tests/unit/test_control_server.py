@@ -148,6 +148,7 @@ async def test_a_body_is_bounded(tmp_path: Path) -> None:
         ("POST", "/v1/trash/a%2Fb.png/undelete", None, NotFound, "a/b.png: not in the trash"),
         ("DELETE", "/v1/pins/a%2Fb", None, NotFound, "a/b: no such image"),
         ("DELETE", "/v1/flows/a%2Fb", None, RefusedByPolicy, "flow a/b: has 2 live pins"),
+        ("GET", "/v1/jobs/events?after=9223372036854775808", None, Usage, "query: after: expected `int` <= 92233"),
         ("GET", "/v1/images?limit=0", None, Usage, "query: limit: expected `int` >= 1"),
         ("GET", "/v1/images?limt=1", None, Usage, "query: limt: no such field"),
         ("GET", "/v1/nothing", None, Usage, "no such resource"),
