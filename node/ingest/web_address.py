@@ -17,7 +17,7 @@ from node.ingest.not_fetched import Forbidden
 from node.ingest.public_address import parse_address
 
 MAX_URL_CHARS: Final = 2048
-"""Also what a pin's `origin` holds."""
+"""As given, and in its one form: that is read again, and is what a pin's `origin` holds."""
 MAX_NAME_BYTES: Final = 200
 """Of a file name made of a URL; file systems take 255."""
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -82,7 +82,10 @@ class WebAddress:
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         if why := _why_not_port(port):
             raise Forbidden(f"port {port} is not fetched from: {why}")
-        return cls(scheme=url.scheme, host=host, port=port, target=_target(url.raw_path.decode("ascii")))
+        address = cls(scheme=url.scheme, host=host, port=port, target=_target(url.raw_path.decode("ascii")))
+        if len(str(address)) > MAX_URL_CHARS:  # escapes have made three to nine of one character
+            raise _too_long()
+        return address
 
     @property
     def authority(self) -> str:
@@ -119,7 +122,7 @@ def _tidy(text: str) -> str:
     """As browsers do: blanks around it and line breaks within are not part of a URL."""
     tidy = text.strip(_AROUND).translate({9: None, 10: None, 13: None})
     if len(tidy) > MAX_URL_CHARS:
-        raise Forbidden(f"the URL is longer than {MAX_URL_CHARS} characters")
+        raise _too_long()
     authority = re.match(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]{2}[^/?#]*", tidy)
     if authority and "\\" in authority[0]:
         raise Forbidden(_not_a_url(tidy))
@@ -180,6 +183,10 @@ def _without_dots(path: str) -> str:
     if parts[-1] in (".", ".."):
         kept.append("")
     return "/".join(kept)
+
+
+def _too_long() -> Forbidden:
+    return Forbidden(f"the URL is longer than {MAX_URL_CHARS} characters")
 
 
 def _not_a_url(text: str) -> str:

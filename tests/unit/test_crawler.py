@@ -310,6 +310,18 @@ async def test_a_second_crawl_takes_nothing(tmp_path: Path) -> None:
         assert site.taking.contents == [png(1), png(2), png(2), png(9)]
 
 
+async def test_an_address_that_grows_too_long_costs_itself_alone(tmp_path: Path) -> None:
+    long = "写" * 300  # 300 characters on the page, 2,700 as they are sent
+    async with site_at(tmp_path) as site:
+        site.answers |= {
+            "/": page(a(f"/{long}", "/moved"), img(f"/{long}.png", "1.png")),
+            "/1.png": answer(png(1)),
+            "/moved": redirect(f"/{long}"),
+        }
+        counts = await site.crawl()
+        assert (counts["pages"], counts["pages_refused"], counts["stored"]) == (1, 1, 1)
+
+
 async def test_what_was_too_small_is_taken_by_a_crawl_that_asks_for_less(tmp_path: Path) -> None:
     async def unless_known(stream: trio.SocketStream) -> None:
         known = b"if-none-match" in site.web.requests[-1].lower()

@@ -92,6 +92,7 @@ def test_a_reference_is_read_on_its_page(reference: str, read: str) -> None:
         ("http://example.com:6667/", "port 6667"),
         ("http://example.com:65536/", "port 65536"),
         ("http://example.com/" + "a" * 2048, "longer than 2048"),
+        ("http://example.com/" + "写" * 300, "longer than 2048"),  # nine characters each, as it is sent and kept
         ("http://" + "a" * 64 + ".example/", "not a host name"),
     ],
 )
