@@ -77,8 +77,10 @@ def keep_up(ground: Ground, talk: Talk, truth: Truth, sources: Sources, *, inges
     controller.outlook.listeners.append(draining.looked_at)
     receipts = Receipts(rpc, knowledge, ground.key, store_id=ground.offering.store_id, owners_of=controller.owners_of)
     claims = Claims(
-        rpc, store, knowledge, ground.offering, busy=executor.work.is_making, blocked=lambda: hooks.blocked()
-    )
+        rpc, store, knowledge, ground.offering, busy=executor.work.is_making,
+        has_all=lambda key: controller.standing_of(key) in ("at_target", "above_target"),
+        blocked=lambda: hooks.blocked(), set_aside=ground.aside,
+    )  # fmt: skip
     answer_replica_calls(rpc, releasing, receipts, claims, on_doubt=truth.auditing.heard)
     return Upkeep(
         recovering=recovering, ever_held=ever_held, storm=storm, releasing=releasing, executor=executor,

@@ -8,7 +8,7 @@ Source: DESIGN §8, backend contract.
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import trio
 
@@ -40,7 +40,9 @@ class Claims:
 
     Args:
         busy: whether a copy of a root on a kind is being made here, or waits to be.
+        has_all: whether a root has all copies on a kind that it should have, by the last plan.
         blocked: why nothing may be concluded from what is known now, or None.
+        set_aside: unwanted roots that are kept all the same.
     """
 
     def __init__(
@@ -51,14 +53,18 @@ class Claims:
         offering: Offering,
         *,
         busy: Callable[[RootKey], bool],
+        has_all: Callable[[RootKey], bool],
         blocked: Callable[[], str | None],
+        set_aside: Container[bytes] = (),
     ) -> None:
         self._rpc = rpc
         self._store = store
         self._knowledge = knowledge
         self._offering = offering
         self._busy = busy
+        self._has_all = has_all
         self._blocked = blocked
+        self._set_aside = set_aside
         self._sharers: dict[str, set[str]] = {
             name.removeprefix(FACT): set(json.loads(fact)) for name, fact in store.facts(FACT).items()
         }
@@ -85,7 +91,16 @@ class Claims:
         is_wanted = wanted is not None and key.kind in wanted.kinds
         return is_wanted or self._busy(key) or self._knowledge.own.holds(key.root, key.kind)
 
+    def _is_needed(self, root: bytes) -> bool:
+        """Whether what lies here may be all that is left of a root: its backend was away, or a block of it was lost."""
+        wanted = self._knowledge.records.counting.wanted(root)
+        if wanted is None:
+            return root in self._set_aside
+        return not any(self._has_all(RootKey(root, kind)) for kind in wanted.kinds)
+
     async def _is_free(self, key: RootKey) -> bool:
+        if self._is_needed(key.root):
+            return False
         store_id = self._offering.store_id(key.kind)
         others = self._members_of(self._sharers.get(store_id, set()))
         if not others:  # the store is this peer's alone: what is wanted here but not held may go, and come again

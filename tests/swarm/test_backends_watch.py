@@ -56,9 +56,11 @@ class Peer:
         self.retracting = Retracting(honest.store, honest.knowledge)
         self.changes = 0
         self.watch = BackendsWatch(self.offering, honest.knowledge, self.retracting, on_change=self._changed)
+        self.has_all = True
         self.claims = Claims(
-            honest.rpc, honest.store, honest.knowledge, self.offering, busy=lambda _: False, blocked=lambda: None
-        )
+            honest.rpc, honest.store, honest.knowledge, self.offering, busy=lambda _: False,
+            has_all=lambda _: self.has_all, blocked=lambda: None,
+        )  # fmt: skip
 
     def _changed(self) -> None:
         self.changes += 1
@@ -202,8 +204,31 @@ async def test_what_was_let_go_is_erased_after_an_hour_where_the_store_is_nobody
         assert not names(peer.backend)
 
 
-def later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node.replication.claims.wall_ms", lambda: wall_ms() + 2 * HOUR_MS)
+def later(monkeypatch: pytest.MonkeyPatch, hours: int = 2) -> None:
+    monkeypatch.setattr("node.replication.claims.wall_ms", lambda: wall_ms() + hours * HOUR_MS)
+
+
+@pytest.mark.parametrize("kind", ["local", "ipfs"])
+async def test_what_may_be_all_that_is_left_of_a_root_stays_after_a_long_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Its flow may have been moved to another kind meanwhile, which has no copy of it."""
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        await peer.knowledge.records.write(Pin(id=bytes(16), flow="f", root=ROOT, content="dag", backend=kind))
+        peer.backend.down = True
+        for _ in range(2):
+            await peer.watch.work()
+        assert not peer.holds
+        later(monkeypatch, hours=30)
+        peer.backend.down, peer.has_all = False, False
+        await peer.watch.work()
+        await peer.claims.work()
+        assert names(peer.backend)
+        peer.has_all = True
+        await peer.claims.work()
+        assert not names(peer.backend), "others have all the copies"
 
 
 @pytest.mark.parametrize("free", [True, False, None])
