@@ -204,6 +204,10 @@ class Kinds:
             self._writer.run(lambda batch: kept.forget(batch.db, root, kind))
         return True
 
+    def has_begun(self, root: bytes, kind: str) -> bool:
+        """Whether a root is being put on a kind, or is held there."""
+        return bool(self._backends) and kept.state(self._readers, root, kind) in (kept.COMING, kept.HELD)
+
     def missing(self, kind: str) -> list[tuple[bytes, tuple[bytes, ...]]]:
         """The blocks that should lie on `kind` and do not, each with the roots held there that need it."""
         return kept.lost(self._readers, kind)

@@ -70,9 +70,15 @@ class Claims:
         }
 
     def answer(self, ask: ClaimAsk) -> ClaimAnswer:
-        """Answer a peer that wants to erase a root in a store that this one may share."""
-        shared = self._offering.store_id(ask.kind) == ask.store_id
-        return ClaimAnswer(free=not shared or not self._claims(RootKey(ask.root, ask.kind)))
+        """Answer a peer that wants to erase a root in a store that this one may share.
+
+        A peer that has lost its catalogue knows neither what it holds nor, before it has asked, which store it has.
+        """
+        known_id = self._offering.store_id(ask.kind)
+        unsure = self._store.rebuilt or (not known_id and ask.kind in self._offering.places)
+        shared = unsure or known_id == ask.store_id
+        being_put = self._store.kinds.has_begun(ask.root, ask.kind)
+        return ClaimAnswer(free=not shared or not (unsure or being_put or self._claims(RootKey(ask.root, ask.kind))))
 
     async def work(self) -> float:
         """Erase what nobody claims; the seconds until the next look. Raises: StoreError: the catalogue refuses."""

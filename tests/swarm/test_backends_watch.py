@@ -21,6 +21,7 @@ from protocol.messages import read_message, write_message
 from protocol.net.errors import Unreachable
 from protocol.pin import Pin
 from store.backends import Backend, Health, MemoryBackend
+from store.backends.contract import Stream
 from store.cid import RAW, cid_of, cid_text
 from store.errors import BackendUnavailable
 from store.store import Owner, Store
@@ -275,3 +276,31 @@ async def test_a_peer_claims_what_it_holds_or_is_wanted_on_a_store_that_it_share
         assert peer.claims.answer(ours).free
         await peer.knowledge.records.write(Pin(id=bytes(16), flow="f", root=ROOT, content="dag", backend="local"))
         assert not peer.claims.answer(ours).free
+
+
+async def test_a_peer_that_does_not_know_what_it_has_claims_everything(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        ask = ClaimAsk(root=ROOT, kind="local", store_id=peer.backend.store_id("0123456789abcdef"))
+        assert not peer.claims.answer(ask).free, "which store it has it does not know yet"
+        assert peer.claims.answer(ClaimAsk(root=ROOT, kind="s3", store_id="another")).free, "it has none of that kind"
+        await peer.watch.work()
+        assert peer.claims.answer(ask).free
+        peer.store.begin_recovery()
+        assert not peer.claims.answer(ask).free, "its catalogue is not all that it held"
+
+
+async def test_a_peer_claims_what_it_is_putting_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that is just being added has no pin yet, and is no fetch."""
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        ask = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
+        answers = []
+        put = peer.backend.put
+
+        def put_and_ask(root: bytes, name: str, stream: Stream) -> int:
+            answers.append(peer.claims.answer(ask).free)
+            return put(root, name, stream)
+
+        monkeypatch.setattr(peer.backend, "put", put_and_ask)
+        peer.hold()
+        assert answers == [False]
