@@ -13,7 +13,7 @@ from node.errors import Failed
 from protocol.net.bitswap import Bitswap, Session
 from protocol.net.bitswap_session import BlocksUnavailable
 from store.cid import cid_text, inline_block
-from store.errors import BlockCorrupt, BlockNotFound, StoreError
+from store.errors import BackendFailed, BlockCorrupt, BlockNotFound, StoreError
 from store.store import Store
 from store.unixfs import read_file_async
 from store.unixfs_node import decode_unixfs
@@ -44,7 +44,7 @@ class BlockReader:
             return self._ahead.pop(cid)
         try:
             return await trio.to_thread.run_sync(self._store.get, cid)
-        except (BlockNotFound, BlockCorrupt):  # the store has put a bad one into quarantine
+        except (BlockNotFound, BlockCorrupt, BackendFailed):  # the store has put a bad one into quarantine
             if self._session is None:
                 raise
         block = await self._fetch(self._session, cid)

@@ -21,7 +21,7 @@ from protocol.errors import ProtocolError
 from protocol.net.bitswap import Bitswap
 from protocol.net.errors import NetError
 from store.cid import cid_text
-from store.errors import DiskFailed, StoreError, StoreFull
+from store.errors import BackendFailed, DiskFailed, StoreError, StoreFull
 from store.store import Holding, Store
 
 log = logging.getLogger("pinakothek.executor")
@@ -155,8 +155,8 @@ class Executor:
             if running.scope.cancelled_caught:
                 log.info("fetch of %s cancelled: it is no longer needed here", cid_text(fetch.root))
         except (NetError, StoreError, ProtocolError, OSError) as error:
-            if isinstance(error, StoreFull | DiskFailed):
-                self._on_refusal(str(error))
+            if isinstance(error, StoreFull | DiskFailed) and not isinstance(error, BackendFailed):
+                self._on_refusal(str(error))  # a backend that fails says nothing of the disk: others are kept there
             wait_s = self.work.fetch_failed(fetch, str(error), trio.current_time())
             self._events.tell("fetch_failed", root=cid_text(fetch.root), detail=str(error))
             log.info("fetch of %s failed: %s; next try in %.0f s", cid_text(fetch.root), error, wait_s)

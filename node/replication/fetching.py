@@ -13,7 +13,7 @@ from protocol.net.bitswap import Bitswap, Session
 from protocol.net.errors import NetError
 from store.cid import inline_block
 from store.dag import check_codec, links
-from store.errors import BlockNotFound, DagTooLarge, StoreFull
+from store.errors import BackendFailed, BlockCorrupt, BlockNotFound, DagTooLarge, StoreFull
 from store.store import Holding, Owner, Store
 
 FLUSH_BYTES = 8 << 20
@@ -117,7 +117,10 @@ class Fetching:
         return [below for below in dict.fromkeys(links(cid, block)) if below not in self._sizes]
 
     def _walk_what_is_here(self, cids: list[bytes]) -> list[bytes]:
-        """Follow the blocks that this peer has already; the CIDs where that ends."""
+        """Follow the blocks that this peer has already; the CIDs where that ends.
+
+        What lies on a backend that cannot be asked is fetched like what is not here.
+        """
         missing: list[bytes] = []
         waiting = list(reversed(cids))
         while waiting:
@@ -129,7 +132,7 @@ class Fetching:
             if block is None:
                 try:
                     block = self._store.get(cid)
-                except BlockNotFound:
+                except (BlockNotFound, BlockCorrupt, BackendFailed):
                     missing.append(cid)
                     continue
                 self._sizes[cid] = len(block)

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from node.events import Events
+from node.events import Events, wall_ms
 from node.replication import executor as module
 from node.replication import work
 from node.replication.executor import Executor
@@ -18,7 +18,9 @@ from node.replication.planner import Fetch, Plan, Release, Urgency
 from node.replication.throttle import Throttle
 from node.replication.view import RootKey
 from node.replication.work import Work
+from store.backends import Backend, MemoryBackend, Range
 from store.cid import DAG_CBOR, RAW, cid_of
+from store.errors import BackendUnavailable
 from store.store import Holding, Store
 from tests.net.bitswap_net import Peer, PipeNet, pipe_net, until
 
@@ -38,8 +40,8 @@ def dag(name: str, leaves: int = 4, size_bytes: int = 100_000) -> Dag:
     return root, {root: node, **blocks}
 
 
-def fetch(root: bytes, *sources: str, urgency: Urgency = Urgency.REPAIR, copies: int = 1) -> Fetch:
-    return Fetch(root=root, kind="ipfs", sources=sources, reason="", urgency=urgency, copies=copies, size_bytes=0)
+def fetch(root: bytes, *sources: str, urgency: Urgency = Urgency.REPAIR, copies: int = 1, kind: str = "ipfs") -> Fetch:
+    return Fetch(root=root, kind=kind, sources=sources, reason="", urgency=urgency, copies=copies, size_bytes=0)
 
 
 class Silent(Peer):
@@ -88,9 +90,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(folder: Path) -> AsyncIterator[Rig]:
+async def rig(folder: Path, backend: Backend | None = None) -> AsyncIterator[Rig]:
     async with pipe_net() as net:
-        store = Store.open(folder)
+        store = Store.open(folder, backends={} if backend is None else {backend.kind: backend})
         try:
             made = Rig(net, await net.peer("me"), store)
             await net.nursery.start(made.executor.run)
@@ -203,6 +205,45 @@ async def test_a_stop_ends_what_is_under_way_and_nothing_begins_after_it(tmp_pat
         r.plan(fetch(root, "silent"))
         await trio.testing.wait_all_tasks_blocked()
         assert not r.executor.work.fetching
+
+
+class Down(MemoryBackend):
+    """A bucket that can go away."""
+
+    down = False
+
+    def get(self, root: bytes, name: str, part: Range | None = None) -> bytes:
+        if self.down:
+            raise BackendUnavailable(self.place, "nobody answers")
+        return super().get(root, name, part)
+
+
+async def test_what_lies_on_a_backend_that_is_down_is_fetched_from_others(tmp_path: Path) -> None:
+    """The flow was moved away from it because it is."""
+    root, blocks = dag("root")
+    backend = Down()
+    async with rig(tmp_path / "me", backend) as r:
+        await r.net.peer("holder", dict(blocks))
+        r.plan(fetch(root, "holder", kind="memory"))
+        await until(lambda: r.held == [root])
+        r.store.retract([root], "memory")
+        r.store.collect(wall_ms())
+        assert not r.store.used_bytes()
+        backend.down = True
+        r.plan(fetch(root, "holder"))
+        await until(lambda: r.held == [root, root])
+        assert [held.kind for held in r.store.holdings()] == ["ipfs"]
+
+
+async def test_a_backend_that_fails_is_no_refusal_of_the_disk(tmp_path: Path) -> None:
+    root, blocks = dag("root")
+    backend = Down()
+    backend.down = True
+    async with rig(tmp_path / "me", backend) as r:
+        await r.net.peer("holder", dict(blocks))
+        r.plan(fetch(root, "holder", kind="memory"))
+        await until(lambda: r.executor.work.failed)
+        assert not r.refusals
 
 
 class Letting:
