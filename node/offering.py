@@ -101,7 +101,12 @@ class Offering:
         if store_id != before:
             await trio.to_thread.run_sync(self._store.set_fact, FACT + kind, store_id.encode())
         place.trouble, place.free_bytes = "", health.free_bytes
+        self._store.kinds.set_trouble(kind, "")
         return before if before is not None and before != store_id else None
+
+    def give_up(self, kind: str) -> None:
+        """Let nobody wait for a backend that is in trouble, until a look finds it well."""
+        self._store.kinds.set_trouble(kind, self.places[kind].trouble)
 
 
 def _known_id(store: Store, kind: str) -> str | None:

@@ -147,8 +147,16 @@ def forget(db: apsw.Connection, root: bytes, kind: str) -> None:
 
 
 def end_puts(db: apsw.Connection, now_ms: int) -> None:
-    """What a crash left half put is let go; a fetch or job that goes on takes it up again."""
-    db.execute(f"UPDATE kept_roots SET state = 'going', since_ms = ? WHERE {CHANGING} AND state = 'coming'", (now_ms,))
+    """What a crash left half put is let go; a fetch or job that goes on takes it up again.
+
+    What was held when it was put anew, for a block that was lost, still is: the block is still listed as lost.
+    """
+    held = "EXISTS (SELECT 1 FROM holdings h WHERE h.root = kept_roots.root AND h.kind = kept_roots.kind)"
+    db.execute(
+        f"UPDATE kept_roots SET state = iif({held}, 'held', 'going'), since_ms = ?"
+        f" WHERE {CHANGING} AND state = 'coming'",
+        (now_ms,),
+    )
 
 
 def used_bytes(readers: Readers, kind: str) -> int:

@@ -10,7 +10,7 @@ accord: another peer may keep the same root in the same bucket, and only `node` 
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 
@@ -35,7 +35,7 @@ from store.reading import Stream, read_back, read_part
 from store.traversal import GetBlock
 
 OBJECTS_AT_ONCE = 8
-"""Of one root: the files of an image go up side by side. A guess."""
+"""Of each backend: the files of an image go up side by side. A guess."""
 UNWANTED_MS = 3600 * 1000
 """How long what was let go stays. Source: DESIGN §7, "Letting blocks go"."""
 UNFINISHED_MS = 24 * 3600 * 1000
@@ -67,22 +67,32 @@ class Kinds:
         self._is_recovering = is_recovering
         self._busy: set[tuple[str, bytes]] = set()
         self._turn = threading.Condition()
-        self._pool = ThreadPoolExecutor(OBJECTS_AT_ONCE, "store-backend")
+        self._troubles: dict[str, str] = {}
+        # One each: a backend that does not answer must not keep the threads of another.
+        self._pools = {kind: ThreadPoolExecutor(OBJECTS_AT_ONCE, f"store-{kind}") for kind in backends}
 
     def __bool__(self) -> bool:
         return bool(self._backends)
 
     def close(self) -> None:
-        self._pool.shutdown()
+        for pool in self._pools.values():
+            pool.shutdown()
 
     def backend(self, kind: str) -> Backend:
-        """Raises: BackendRefused: none is configured."""
+        """Raises: BackendRefused: none is configured. BackendUnavailable: `set_trouble` says so."""
         try:
-            return self._backends[kind]
+            backend = self._backends[kind]
         except KeyError:
             raise BackendRefused(
                 f"backend {kind}", "not configured on this peer", f"configure backends.{kind}"
             ) from None
+        if why := self._troubles.get(kind):
+            raise BackendUnavailable(backend.place, why.removeprefix(f"{backend.place}: "))
+        return backend
+
+    def set_trouble(self, kind: str, why: str) -> None:
+        """A backend is known not to answer, or with "" to answer again: until then nobody waits for it."""
+        self._troubles[kind] = why
 
     # Blocks
 
@@ -141,7 +151,7 @@ class Kinds:
             try:
                 objects = plan_objects(root, get_block, size_of, whole_files=backend.whole_files)
                 put = partial(_put, backend, root, get_block, there=before is not None)
-                self._each(put, objects[:-1])
+                self._each(kind, put, objects[:-1])
                 put(objects[-1])
                 return self._writer.run(lambda batch: self._list(batch, root, kind, objects, commit))
             except BaseException:
@@ -164,7 +174,7 @@ class Kinds:
                 lambda cid, said: backend.stat(root, cid_text(cid)).size_bytes if said is None else said,
                 whole_files=backend.whole_files,
             )
-            self._each(partial(read_back, backend, root), objects)
+            self._each(kind, partial(read_back, backend, root), objects)
             size_bytes = sum({part.cid: part.length_bytes for each in objects for part in each.parts}.values())
 
             def listing(batch: Batch) -> Holding:
@@ -219,11 +229,13 @@ class Kinds:
     def _list(self, batch: Batch, root: bytes, kind: str, objects: list[Object], commit: Listing) -> Holding:
         return commit(batch, kept.list_blocks(batch.db, root, kind, objects, self._clock_ms()))
 
-    def _each(self, function: Callable[[Object], None], objects: Sequence[Object]) -> None:
-        """Do it to all side by side. The first failure is raised once none is under way any more."""
-        futures = [self._pool.submit(function, each) for each in objects]
-        wait(futures)
-        for future in futures:
+    def _each(self, kind: str, function: Callable[[Object], None], objects: Sequence[Object]) -> None:
+        """Do it to all side by side. After a failure none is begun, and it is raised once none is under way any more."""
+        futures = [self._pools[kind].submit(function, each) for each in objects]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        begun = [future for future in futures if not future.cancel()]
+        wait(begun)
+        for future in begun:
             future.result()
 
     @contextmanager

@@ -79,6 +79,7 @@ class BackendsWatch:
             return
         self._failed_once.discard(kind)
         if place.trouble:
+            self._offering.give_up(kind)
             await self._give_up(kind, f"backend {kind}: {place.trouble}")
         else:
             await self._look_some_up(kind)

@@ -132,6 +132,20 @@ async def test_a_backend_that_fails_twice_is_given_up_and_comes_back(tmp_path: P
         assert peer.store.get(ROOT) == BLOCK, "what lies there is a source for the copy that is made again"
 
 
+async def test_nobody_waits_for_a_backend_that_was_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        peer.store.collect(wall_ms())
+        assert not peer.store.used_bytes(), "it lies there alone"
+        monkeypatch.setattr(peer.backend, "get", lambda *_: pytest.fail("asked"))
+        peer.backend.down = True
+        for _ in range(2):
+            await peer.watch.work()
+        with pytest.raises(BackendUnavailable, match="memory: it is unplugged"):
+            peer.store.get(ROOT)
+
+
 def test_two_looks_and_their_pauses_stay_within_the_minute() -> None:
     assert 2 * (backends_watch.LOOK_S + backends_watch.PATIENCE_S) < 60
 
