@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from node.config import Config
-from node.kinds import EMBEDDED, KINDS
+from node.kinds import EMBEDDED
 from node.offering import Offering
 from node.replication.view import says_full
 from node.standing_orders import StandingOrders
@@ -41,12 +41,12 @@ class SelfDescription:
         self.zone = config.zone
         self.has_left: Callable[[], bool] = lambda: False
         self._data_dir = config.data_dir
-        self.capacity_bytes = config.capacity_bytes or _used_bytes(store) + self.disk_free_bytes()
+        self.capacity_bytes = config.capacity_bytes or store.used_bytes_everywhere() + self.disk_free_bytes()
         self.crowded_out = False
         self.repair_now_ms: Callable[[], int | None] = lambda: None
         self.unsynced_since_ms: Callable[[], int | None] = lambda: None
         self._full = False
-        self._used_bytes = _used_bytes(store)
+        self._used_bytes = store.used_bytes_everywhere()
         self._refused_until_s = -math.inf
         self._refusal = ""
 
@@ -90,7 +90,7 @@ class SelfDescription:
     def _measured(self) -> int:
         """Bytes used; a store that cannot say counts as one that refuses."""
         try:
-            self._used_bytes = _used_bytes(self._store)
+            self._used_bytes = self._store.used_bytes_everywhere()
         except StoreError as error:
             if time.monotonic() >= self._refused_until_s:
                 log.warning("the store cannot be read: %s", error)
@@ -120,8 +120,3 @@ class SelfDescription:
         if kind != EMBEDDED:
             full |= self._offering.is_full(kind)
         return BackendReport(kind=kind, store_id=self._offering.store_id(kind), full=full)
-
-
-def _used_bytes(store: Store) -> int:
-    """Of all its kinds together. Raises: StoreError: the catalogue cannot be read."""
-    return store.used_bytes() + sum(store.kinds.used_bytes(kind) for kind in KINDS if kind != EMBEDDED)

@@ -159,10 +159,10 @@ def end_puts(db: apsw.Connection, now_ms: int) -> None:
     )
 
 
-def used_bytes(readers: Readers, kind: str) -> int:
-    """The bytes of all blocks listed on `kind`."""
-    row = readers.row("SELECT used_bytes FROM kept_used WHERE kind = ?", (kind,))
-    return 0 if row is None else int(row[0])
+def used_bytes(readers: Readers, kind: str | None) -> int:
+    """The bytes of all blocks listed on `kind`, or for None on all kinds."""
+    row = readers.row("SELECT ifnull(sum(used_bytes), 0) FROM kept_used WHERE ?1 IS NULL OR kind = ?1", (kind,))
+    return int(row[0])
 
 
 def wait_again(db: apsw.Connection, now_ms: int) -> None:

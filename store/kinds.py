@@ -222,8 +222,8 @@ class Kinds:
         """The blocks that should lie on `kind` and do not, each with the roots held there that need it."""
         return kept.lost(self._readers, kind)
 
-    def used_bytes(self, kind: str) -> int:
-        """The bytes of all blocks listed on `kind`."""
+    def used_bytes(self, kind: str | None = None) -> int:
+        """The bytes of all blocks listed on `kind`, or on all of them."""
         return kept.used_bytes(self._readers, kind)
 
     def _list(self, batch: Batch, root: bytes, kind: str, objects: list[Object], commit: Listing) -> Holding:

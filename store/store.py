@@ -292,6 +292,10 @@ class Store:
         """Return the bytes of all listed blocks, those of partial fetches and those waiting for collection included."""
         return self._state("used_bytes")
 
+    def used_bytes_everywhere(self) -> int:
+        """The same with what lies on other backends."""
+        return self.used_bytes() + self.kinds.used_bytes()
+
     # Records
 
     def append_records(self, entries: Sequence[RecordEntry]) -> None:

@@ -102,9 +102,9 @@ class Health:
         return StoreUse(used_bytes=used_bytes, capacity_bytes=capacity_bytes, free_bytes=free_bytes)
 
     def _measure_disk(self) -> tuple[int, int]:
-        """Bytes used by the store, and free on its disk (in a thread)."""
+        """Bytes used by all its stores together, and free on its disk (in a thread)."""
         disk = os.statvfs(self._parts.settings.config.data_dir)
-        return self._parts.store.used_bytes(), disk.f_bavail * disk.f_frsize
+        return self._parts.store.used_bytes_everywhere(), disk.f_bavail * disk.f_frsize
 
     async def _work(self) -> WorkCounts:
         """Fetches, releases, jobs, and what is being added beside them."""

@@ -72,7 +72,7 @@ class Scrubbing:
             return FIRST_PAUSE_S
         async with self._turn:
             await self._scrub(CHUNK_BYTES, anew=False)
-        used_bytes = await trio.to_thread.run_sync(self._store.used_bytes)
+        used_bytes = await trio.to_thread.run_sync(self._store.used_bytes_everywhere)
         return pause_s(used_bytes)
 
     async def scrub_all(self) -> Scrubbed:

@@ -97,6 +97,7 @@ class MemoryStore:
         self.workspace = folder
         self.store_id = disk.store_id
         self.kinds = NO_KINDS
+        self.used_bytes_everywhere = self.used_bytes
         self.used = sum(block.size_bytes for block in disk.blocks.values() if block.data is not None)
         self.on_release: Callable[[bytes], None] = lambda root: None
         self._random = Random(len(disk.blocks))

@@ -12,6 +12,7 @@ from node.replication import backends_watch
 from node.replication.backends_watch import BackendsWatch
 from node.replication.claims import Claims
 from node.replication.retracting import Retracting
+from node.replication.scrubbing import Scrubbing
 from node.swarm.names import REPLICA
 from protocol.beat import BackendReport, Beat, open_beat, sign_beat
 from protocol.claim_messages import ClaimAnswer, ClaimAsk
@@ -318,3 +319,19 @@ async def test_a_peer_claims_what_it_is_putting_there(tmp_path: Path, monkeypatc
         monkeypatch.setattr(peer.backend, "put", put_and_ask)
         peer.hold()
         assert answers == [False]
+
+
+async def test_the_pace_of_a_scrub_goes_by_what_lies_everywhere(tmp_path: Path) -> None:
+    """An archive whose images lie in a bucket has next to nothing in the embedded store."""
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        peer.store.collect(wall_ms())
+        assert (peer.store.used_bytes(), peer.store.used_bytes_everywhere()) == (0, len(BLOCK))
+        scrubbing = Scrubbing(peer.store, peer.knowledge, on_unreadable=lambda: None)
+        paces: list[int] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("node.replication.scrubbing.pause_s", paces.append)
+            for _ in range(2):
+                await scrubbing.work()
+        assert paces == [len(BLOCK)]
