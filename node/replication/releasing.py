@@ -132,6 +132,8 @@ class Releasing:
                 return "the leases were too old when it came to releasing"
             if self._max_of(root, kept_on) > release.max or (kept_on != kind and self._max_of(root, kind)):
                 return "a pin wants more copies than the leases are for"
+            if not release.max and self._records.counting.wanted(root) is not None:
+                return "a pin wants it again, on another kind"
             if refusal := self._not_here(release):
                 return refusal
             holding = await trio.to_thread.run_sync(self._store.release, root, kind)

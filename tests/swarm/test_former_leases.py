@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+from node.replication.planner import Release
 from node.replication.releasing import FACT, Releasing, _fact
 from node.swarm.replica_calls import answer_replica_calls
 from protocol.leases import Lease
+from protocol.pin import Pin
+from store.cid import RAW, cid_of
+from store.store import Owner
 from tests.net.hosts import connect_all
 from tests.swarm.fellows import Founded, Honest, honest
 
@@ -38,3 +42,24 @@ async def test_leases_to_an_earlier_start_end_when_the_asker_is_back(tmp_path: P
         await borrower.tell_of_start([me])
         assert list(owner.store.facts(FACT)) == [_fact(leases[1])], "the other's stays"
         assert lender.bound(ROOT, "ipfs")
+
+
+async def test_what_nobody_wanted_stays_where_a_pin_wants_it_on_another_kind_by_now(tmp_path: Path) -> None:
+    """The plan was made before: no copy is on that kind yet, and this one may be the last."""
+    founded = Founded(1)
+    async with honest(founded, founded.keys[0], tmp_path / "peer") as peer:
+        wanted, unwanted = (cid_of(RAW, block) for block in (b"a picture", b"another"))
+        for root, block in ((wanted, b"a picture"), (unwanted, b"another")):
+            peer.store.put([(root, block)], owner=Owner("fetch", root))
+            peer.store.hold(root, kind="ipfs", blocks=[root], size_bytes=9, frm=Owner("fetch", root))
+        made = Releasing(
+            peer.store, peer.rpc, peer.records, peer.key, max_of=lambda *_: 0, holds=lambda *_: True,
+            blocked=lambda: "", on_release=lambda _: None,
+        )  # fmt: skip
+        await peer.records.write(Pin(id=bytes(16), flow="f", root=wanted, content="dag", backend="s3"))
+        said = [
+            await made.release(Release(root=root, kind="ipfs", ask=(), max=0, reason="", kept_on="ipfs"))
+            for root in (wanted, unwanted)
+        ]
+        assert said == ["a pin wants it again, on another kind", None]
+        assert [held.root for held in peer.store.holdings()] == [wanted]
