@@ -17,6 +17,7 @@ from store.errors import NotInBackend, StoreError
 from store.store import Store
 
 FACT = "store_id/"
+NOT_REACHED = "not reached yet"
 LEAST_FREE_BYTES = 256 << 20
 """Below this a backend that says what it has left is full: a large image has to fit, and what is half written. Guess."""
 
@@ -34,9 +35,17 @@ class Place:
 
     backend: Backend
     store_id: str | None
-    trouble: str = "not reached yet"
+    trouble: str = NOT_REACHED
     free_bytes: int | None = None
     calls: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(2))
+
+    @property
+    def bare(self) -> Backend:
+        """The backend without retries and turns: a look is there to find out, and whoever waits learns it too late."""
+        backend = self.backend
+        while isinstance(backend, Wrapped):
+            backend = backend.within
+        return backend
 
 
 class Offering:
@@ -119,12 +128,9 @@ def _asked(place: Place) -> tuple[str, Health] | str:
 
     An id is given once: a store that had one and has none now is an empty mount point, or not the store it was.
     """
-    backend = place.backend
-    while isinstance(backend, Wrapped):  # a look is there to find out; whoever waits for a retry learns it too late
-        backend = backend.within
     try:
-        store_id = backend.store_id(None if place.store_id else secrets.token_hex(16))
-        return store_id, backend.health()
+        store_id = place.bare.store_id(None if place.store_id else secrets.token_hex(16))
+        return store_id, place.bare.health()
     except NotInBackend:
         return f"{place.backend.place}: not the store it was: it has lost its id"
     except StoreError as error:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import trio
 
 from node.kinds import EMBEDDED
-from node.offering import Offering
+from node.offering import NOT_REACHED, Offering
 from node.replication.retracting import Retracting
 from node.swarm.knowledge import Knowledge
 from store.cid import cid_text
@@ -72,10 +72,11 @@ class BackendsWatch:
         replaced = await self._offering.look(kind, PATIENCE_S)
         if replaced is not None:
             await self._give_up(kind, f"{place.backend.place} is another store than before")
-        if place.trouble and not before and kind not in self._failed_once:
+        if place.trouble and before in ("", NOT_REACHED) and kind not in self._failed_once:
             self._failed_once.add(kind)
             log.warning("backend %s: %s; it is asked once more", kind, place.trouble)
-            place.trouble = ""
+            if not before:
+                place.trouble = ""
             return
         self._failed_once.discard(kind)
         if place.trouble:
@@ -91,15 +92,14 @@ class BackendsWatch:
             self._on_change()
 
     async def _give_up(self, kind: str, why: str) -> None:
-        roots = [element.root for element in self._knowledge.own.here if element.kind == kind]
-        if roots:
+        if roots := list(self._knowledge.own.beside(kind)):
             await self._retracting.retract(roots, why, kind)
 
     async def _look_some_up(self, kind: str) -> None:
         """Look for the block that a root begins with; one that the backend does not have is held there no longer."""
         left = self._left.get(kind)
         if not left:
-            left = self._left[kind] = [e.root for e in self._knowledge.own.here if e.kind == kind]
+            left = self._left[kind] = list(self._knowledge.own.beside(kind))
             self._chance.shuffle(left)
         picked = [
             root
@@ -109,10 +109,12 @@ class BackendsWatch:
         place = self._offering.places[kind]
         for root in picked:
             try:
-                with trio.move_on_after(PATIENCE_S):
+                with trio.move_on_after(PATIENCE_S) as patience:
                     await trio.to_thread.run_sync(
-                        place.backend.stat, root, cid_text(root), abandon_on_cancel=True, limiter=place.calls
+                        place.bare.stat, root, cid_text(root), abandon_on_cancel=True, limiter=place.calls
                     )
+                if patience.cancelled_caught:  # the next look says whether it is well
+                    return
             except NotInBackend as error:
                 await self._retracting.retract([root], str(error), kind)
             except StoreError as error:  # the next look says what is wrong with it

@@ -6,8 +6,9 @@ order and only without gaps, so that what is signed at a `seq` is exactly what t
 
 import heapq
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 
-from node.kinds import KINDS
+from node.kinds import EMBEDDED, KINDS
 from protocol.beat import HoldingsSummary
 from protocol.holdings import ElementSet
 from protocol.holdings_messages import Change, Element, HoldingsDelta
@@ -30,6 +31,9 @@ class OwnHoldings:
     def begin(self, epoch: int, seq: int, elements: Iterable[Element]) -> None:
         """The store has begun a new epoch, and held `elements` at its `seq`: what was not told before never will be."""
         self.here = set(elements)
+        self._beside: dict[str, set[bytes]] = {}
+        for element in self.here:
+            self._put_beside(element, held=True)
         self.epoch = epoch
         self._told = ElementSet(self.here)
         self._told_seq = seq
@@ -48,11 +52,11 @@ class OwnHoldings:
         element = Element(change.root, change.kind)
         if epoch > self.epoch:  # the store has begun one and `begin` is on its way
             self._ahead.append((epoch, seq, change))
-            (self.here.add if change.held else self.here.discard)(element)
+            self._set(element, held=change.held)
             return
         if seq > self._latest.get(element, 0):
             self._latest[element] = seq
-            (self.here.add if change.held else self.here.discard)(element)
+            self._set(element, held=change.held)
         heapq.heappush(self._early, (seq, change))
         while self._early and self._early[0][0] <= self._next_seq:
             step, ready = heapq.heappop(self._early)
@@ -63,6 +67,19 @@ class OwnHoldings:
             self._latest.clear()
         if self._ready:
             self._on_step()
+
+    def _set(self, element: Element, *, held: bool) -> None:
+        (self.here.add if held else self.here.discard)(element)
+        self._put_beside(element, held=held)
+
+    def _put_beside(self, element: Element, *, held: bool) -> None:
+        if element.kind != EMBEDDED:
+            roots = self._beside.setdefault(element.kind, set())
+            (roots.add if held else roots.discard)(element.root)
+
+    def beside(self, kind: str) -> AbstractSet[bytes]:
+        """The roots that are here complete on a kind beside the embedded store; read only."""
+        return self._beside.get(kind, frozenset())
 
     def holds(self, root: bytes, kind: str) -> bool:
         """Whether the root is here complete."""

@@ -1,8 +1,10 @@
 """Backends beside the embedded store: what lies on one that fails is not advertised, and what was let go is erased when nobody claims it."""
 
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,13 +23,15 @@ from protocol.identity import KeyPair
 from protocol.messages import read_message, write_message
 from protocol.net.errors import Unreachable
 from protocol.pin import Pin
-from store.backends import Backend, Health, MemoryBackend
+from store.backends import Backend, Entry, Health, MemoryBackend
 from store.backends.contract import Stream
+from store.backends.wrapped import Wrapped
 from store.cid import RAW, cid_of, cid_text
 from store.errors import BackendUnavailable
 from store.store import Owner, Store
 from tests.swarm.fellows import Founded, Honest
 
+T = TypeVar("T")
 BLOCK = b"a picture"
 """A root of one block."""
 ROOT = cid_of(RAW, BLOCK)
@@ -52,7 +56,7 @@ class Shaky(MemoryBackend):
 class Peer:
     """A peer with one backend beside the embedded store; it is alone unless it is given a network."""
 
-    def __init__(self, honest: Honest, backend: Shaky, allowed: list[str] | None = None) -> None:
+    def __init__(self, honest: Honest, backend: Any, allowed: list[str] | None = None) -> None:
         self.knowledge, self.store, self.backend = honest.knowledge, honest.store, backend
         self.offering = Offering(honest.store, {"local": backend}, allowed)
         self.retracting = Retracting(honest.store, honest.knowledge)
@@ -67,9 +71,10 @@ class Peer:
     def _changed(self) -> None:
         self.changes += 1
 
-    def hold(self) -> None:
-        self.store.put([(ROOT, BLOCK)], owner=Owner("job", b"j"))
-        holding = self.store.hold(ROOT, kind="local", blocks=[ROOT], size_bytes=9, frm=Owner("job", b"j"))
+    def hold(self, block: bytes = BLOCK) -> None:
+        root = cid_of(RAW, block)
+        self.store.put([(root, block)], owner=Owner("job", b"j"))
+        holding = self.store.hold(root, kind="local", blocks=[root], size_bytes=len(block), frm=Owner("job", b"j"))
         self.knowledge.holding_changed(holding, True)
 
     def let_go(self) -> None:
@@ -83,8 +88,10 @@ class Peer:
 
 
 @asynccontextmanager
-async def one_peer(tmp_path: Path, allowed: list[str] | None = None) -> AsyncIterator[Peer]:
-    backend = Shaky()
+async def one_peer(
+    tmp_path: Path, allowed: list[str] | None = None, backend: Backend | None = None
+) -> AsyncIterator[Peer]:
+    backend = backend or Shaky()
     backends: dict[str, Backend] = {"local": backend}
     store = Store.open(tmp_path / "store", backends=backends)
     try:
@@ -145,6 +152,62 @@ async def test_nobody_waits_for_a_backend_that_was_given_up(tmp_path: Path, monk
             await peer.watch.work()
         with pytest.raises(BackendUnavailable, match="memory: it is unplugged"):
             peer.store.get(ROOT)
+
+
+async def test_a_hiccup_at_the_start_gives_nothing_up(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        offering = Offering(peer.store, {"local": peer.backend})
+        watch = BackendsWatch(offering, peer.knowledge, peer.retracting, on_change=lambda: None)
+        peer.backend.down = True
+        await watch.work()
+        assert peer.holds, "once may be a hiccup"
+        assert offering.kinds == ("ipfs",)
+        assert offering.places["local"].trouble == "memory: it is unplugged"
+        await watch.work()
+        assert not peer.holds
+
+
+async def test_a_look_up_that_is_not_answered_is_the_last_of_its_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four of them, each with all the patience there is, would keep every backend unwatched for a minute."""
+    monkeypatch.setattr(backends_watch, "PATIENCE_S", 0.3)
+    asked: list[str] = []
+    answer = threading.Event()
+
+    class Stuck(Shaky):
+        def stat(self, root: bytes, name: str) -> Entry:
+            asked.append(name)
+            answer.wait(20)
+            return super().stat(root, name)
+
+    try:
+        async with one_peer(tmp_path, backend=Stuck()) as peer:
+            await peer.watch.work()
+            for n in range(4):
+                peer.hold(b"picture %d" % n)
+            await peer.watch.work()
+            answer.set()
+        assert len(asked) == 1
+    finally:
+        answer.set()
+
+
+async def test_a_look_up_waits_for_nobodys_turn(tmp_path: Path) -> None:
+    """A backend that is busy is not down."""
+
+    class Busy(Wrapped):
+        def _call(self, operation: str, function: Callable[[], T], *, once: bool = False) -> T:
+            assert operation != "stat"
+            return function()
+
+    async with one_peer(tmp_path, backend=Busy(Shaky())) as peer:
+        await peer.watch.work()
+        peer.hold()
+        await peer.watch.work()
+        assert peer.holds
 
 
 def test_two_looks_and_their_pauses_stay_within_the_minute() -> None:

@@ -49,3 +49,12 @@ def test_a_new_epoch_begins_with_what_was_held_then_and_forgets_late_steps_of_th
     assert delta is not None
     assert delta.after.order == (4, 2)
     assert delta.after.count == 2
+
+
+def test_what_lies_beside_the_embedded_store_is_known_by_kind() -> None:
+    mine = OwnHoldings(1, 0, [Element(A, "s3"), Element(A, "ipfs")], on_step=lambda: None)
+    mine.note(1, 1, Change(B, "s3", True))
+    mine.note(1, 2, Change(A, "s3", False))
+    assert (mine.beside("s3"), mine.beside("local")) == ({B}, frozenset())
+    mine.begin(2, 0, [Element(A, "local")])
+    assert (mine.beside("s3"), mine.beside("local")) == (frozenset(), {A})
