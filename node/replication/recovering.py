@@ -1,8 +1,8 @@
 """After the catalogue was made anew, or an old one put back: hold again what is whole, catch up with the members, then let things go again.
 
 Until then this peer beats without holdings, and neither releases, deletes nor leases: it cannot know what it promised.
-It is over once it has synced with a majority of the members heard from in the last 30 days. A peer that knows of none
-stays recovering until its operator says `doctor --accept`.
+It is over once it has synced with a majority of the members heard from in the last 30 days, and has asked its backends.
+A peer that knows of none stays recovering until its operator says `doctor --accept`.
 
 Source: DESIGN §8, crash safety.
 """
@@ -19,13 +19,15 @@ from node.swarm.knowledge import Knowledge
 from node.swarm.set_aside import SetAside
 from store.cid import cid_text
 from store.dag import walk
-from store.errors import StoreError
+from store.errors import BackendFailed, StoreError
 from store.store import Holding, Store
 
 log = logging.getLogger("pinakothek.recovery")
 
 LOOK_S = 1.0
 IDLE_S = 5.0
+BACKENDS_PATIENCE_S = 600.0
+"""How long it waits for backends that do not answer: then it goes on without them. Guess."""
 
 
 class Recovering:
@@ -54,8 +56,9 @@ class Recovering:
         self._aside = aside
         self._lately_heard = lately_heard
         self._on_over = on_over
-        self._looked_at: set[bytes] = set()
+        self._looked_at: dict[str, set[bytes]] = {}
         self._was = store.rebuilt
+        self._begun_s: float | None = None
 
     def reason(self) -> str:
         """Why nothing may be let go or promised, or ""."""
@@ -65,13 +68,16 @@ class Recovering:
         """Go on with it; the seconds until there may be more to do. Raises: StoreError."""
         if self._store.rebuilt:
             self._was = True
+            if self._begun_s is None:
+                self._begun_s = trio.current_time()
+            reached = self._all_reached()
             await self._hold_what_is_whole()
-            if not self._caught_up():
+            if not self._caught_up() or not (reached or trio.current_time() > self._begun_s + BACKENDS_PATIENCE_S):
                 self._catching_up.trigger.ask_anyone()
                 return LOOK_S
             await trio.to_thread.run_sync(self._store.finish_recovery)
         if self._was:
-            self._was = False
+            self._was, self._begun_s = False, None
             self._looked_at.clear()
             log.info("recovered: %d roots are held again", len(self._knowledge.own.here))
             self._on_over()
@@ -81,14 +87,26 @@ class Recovering:
         others = self._lately_heard() - {self._knowledge.me}
         return bool(others) and 2 * len(self._catching_up.synced_with & others) > len(others)
 
+    def _all_reached(self) -> bool:
+        """Whether every backend has been asked: what lies there alone must not be taken for lost."""
+        return all(kind in self._offering.kinds for kind in self._offering.places)
+
     async def _hold_what_is_whole(self) -> None:
         """Every root wanted, or kept for records put aside, whose blocks are all here, whoever placement names for it."""
-        for root in [*self._knowledge.records.counting.roots(), *self._aside.roots]:
-            if root in self._looked_at:
-                continue
-            self._looked_at.add(root)
-            for kind in {EMBEDDED, *self._offering.kinds} - set(self._knowledge.own.kinds_of(root)):
-                holding = await trio.to_thread.run_sync(self._hold, root, kind)
+        for kind in dict.fromkeys((EMBEDDED, *self._offering.kinds)):
+            looked_at = self._looked_at.setdefault(kind, set())
+            for root in [*self._knowledge.records.counting.roots(), *self._aside.roots]:
+                if root in looked_at:
+                    continue
+                looked_at.add(root)
+                if self._knowledge.own.holds(root, kind):
+                    continue
+                try:
+                    holding = await trio.to_thread.run_sync(self._hold, root, kind)
+                except BackendFailed as error:  # it says nothing of the root
+                    looked_at.discard(root)
+                    log.warning("nothing more is held again on %s for now: %s", kind, error)
+                    break
                 if holding is not None:
                     self._knowledge.holding_changed(holding, True)
 
@@ -97,6 +115,8 @@ class Recovering:
             if kind != EMBEDDED:
                 return self._store.kinds.adopt(root, kind)
             blocks = list(walk(root, self._store.reader(EMBEDDED)))
+        except BackendFailed:
+            raise
         except StoreError as error:
             log.info("not held again on %s: %s: %s", kind, cid_text(root), error)
             return None

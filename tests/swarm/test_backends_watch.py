@@ -4,18 +4,23 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
+import trio
+from trio.testing import MockClock
 
 from node.events import wall_ms
 from node.offering import Offering
 from node.replication import backends_watch
 from node.replication.backends_watch import BackendsWatch
 from node.replication.claims import Claims
+from node.replication.recovering import BACKENDS_PATIENCE_S, Recovering
 from node.replication.retracting import Retracting
 from node.replication.scrubbing import Scrubbing
 from node.swarm.names import REPLICA
+from node.swarm.set_aside import SetAside
 from protocol.beat import BackendReport, Beat, open_beat, sign_beat
 from protocol.claim_messages import ClaimAnswer, ClaimAsk
 from protocol.holdings import ElementSet
@@ -398,3 +403,38 @@ async def test_the_pace_of_a_scrub_goes_by_what_lies_everywhere(tmp_path: Path) 
             for _ in range(2):
                 await scrubbing.work()
         assert paces == [len(BLOCK)]
+
+
+async def test_a_recovery_waits_for_a_backend_and_holds_again_what_lies_there(tmp_path: Path) -> None:
+    """It is asked for the first time while the recovery is under way."""
+    async with one_peer(tmp_path) as peer:
+        peer.backend.store_id("0123456789abcdef")
+        peer.backend.put(ROOT, cid_text(ROOT), [BLOCK])
+        await peer.knowledge.records.write(Pin(id=bytes(16), flow="f", root=ROOT, content="dag", backend="local"))
+        peer.store.begin_recovery()
+        synced = SimpleNamespace(synced_with={"m"}, trigger=SimpleNamespace(ask_anyone=lambda: None))
+        recovering = Recovering(
+            peer.store, peer.knowledge, synced, peer.offering, SetAside(peer.store),  # type: ignore[arg-type]
+            lately_heard=lambda: {"m"}, on_over=lambda: None,
+        )  # fmt: skip
+        await recovering.work()
+        assert recovering.reason(), "nobody has asked the backend yet"
+        await peer.watch.work()
+        await recovering.work()
+        assert not recovering.reason()
+        assert peer.holds
+
+
+async def test_a_recovery_does_not_wait_for_ever_for_a_backend(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with one_peer(tmp_path) as peer:
+        peer.store.begin_recovery()
+        synced = SimpleNamespace(synced_with={"m"}, trigger=SimpleNamespace(ask_anyone=lambda: None))
+        recovering = Recovering(
+            peer.store, peer.knowledge, synced, peer.offering, SetAside(peer.store),  # type: ignore[arg-type]
+            lately_heard=lambda: {"m"}, on_over=lambda: None,
+        )  # fmt: skip
+        await recovering.work()
+        assert recovering.reason()
+        await trio.sleep(BACKENDS_PATIENCE_S + 1)
+        await recovering.work()
+        assert not recovering.reason()
