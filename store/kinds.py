@@ -146,21 +146,18 @@ class Kinds:
         with self._alone(kind, root):
             if kept.is_whole(self._readers, root, kind):
                 return self._writer.run(lambda batch: commit(batch, kept.count(batch.db, root, kind)))
-            before = kept.state(self._readers, root, kind)
-            self._writer.run(lambda batch: kept.begin(batch.db, root, kind, self._clock_ms()))
-            try:
+            there = kept.state(self._readers, root, kind) is not None
+            with self._naming(root, kind):
                 objects = plan_objects(root, get_block, size_of, whole_files=backend.whole_files)
-                put = partial(_put, backend, root, get_block, there=before is not None)
+                put = partial(_put, backend, root, get_block, there=there)
                 self._each(kind, put, objects[:-1])
                 put(objects[-1])
                 return self._writer.run(lambda batch: self._list(batch, root, kind, objects, commit))
-            except BaseException:
-                after = before if before in (kept.HELD, kept.RETRACTED) else kept.GOING
-                self._writer.run(lambda batch: kept.change(batch.db, root, kind, after, self._clock_ms()))
-                raise
 
     def adopt(self, root: bytes, kind: str) -> Holding:
         """Hold a root that lies whole in a backend already, as after the catalogue was lost: all of it is read first.
+
+        Its own block is put anew: a Kubo may have every block of it and collect them tomorrow.
 
         Raises:
             NotInBackend, BlockCorrupt: it is not whole there.
@@ -177,13 +174,25 @@ class Kinds:
             self._each(kind, partial(read_back, backend, root), objects)
             size_bytes = sum({part.cid: part.length_bytes for each in objects for part in each.parts}.values())
 
-            def listing(batch: Batch) -> Holding:
-                now_ms = self._clock_ms()
-                kept.begin(batch.db, root, kind, now_ms)
-                count = kept.list_blocks(batch.db, root, kind, objects, now_ms)
-                return holdings.add(batch.db, root, kind, size_bytes, count, now_ms)
+            def listing(batch: Batch, count: int) -> Holding:
+                return holdings.add(batch.db, root, kind, size_bytes, count, self._clock_ms())
 
-            return self._writer.run(listing)
+            with self._naming(root, kind):
+                name = objects[-1].name
+                backend.put(root, name, [backend.get(root, name)])
+                return self._writer.run(lambda batch: self._list(batch, root, kind, objects, listing))
+
+    @contextmanager
+    def _naming(self, root: bytes, kind: str) -> Iterator[None]:
+        """Have a root named while it is put; what fails goes later, but not what was held, or waits for its fetch."""
+        before = kept.state(self._readers, root, kind)
+        self._writer.run(lambda batch: kept.begin(batch.db, root, kind, self._clock_ms()))
+        try:
+            yield
+        except BaseException:
+            after = before if before in (kept.HELD, kept.RETRACTED) else kept.GOING
+            self._writer.run(lambda batch: kept.change(batch.db, root, kind, after, self._clock_ms()))
+            raise
 
     def departed(self, now_ms: int) -> list[tuple[bytes, str]]:
         """The (root, kind) that may be erased, as far as this peer is concerned; none while it is recovering.

@@ -285,7 +285,9 @@ def test_a_lost_catalogue_is_found_again_in_the_backend(
     again.begin_recovery()
     assert not again.has(one.root)
     for each in (one, two):
+        fragile.puts.clear()
         assert again.kinds.adopt(each.root, "local").size_bytes == each.size_bytes
+        assert fragile.puts == [cid_text(each.root)], "it is kept there from then on: a Kubo pins it"
         check(again, each)
     assert held(again) == {(one.root, "local"), (two.root, "local")}
     again.release(two.root, "local")
