@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 
 import trio
 
+from node.kinds import EMBEDDED
 from node.replication.throttle import Throttle
 from protocol.net.bitswap import Bitswap, Session
 from protocol.net.errors import NetError
 from store.cid import inline_block
 from store.dag import check_codec, links
-from store.errors import BackendFailed, BlockCorrupt, BlockNotFound, DagTooLarge, StoreFull
+from store.errors import BackendFailed, BlockCorrupt, BlockNotFound, DagTooLarge, NotInBackend, StoreFull
 from store.store import Holding, Owner, Store
 
 FLUSH_BYTES = 8 << 20
@@ -57,7 +58,7 @@ class Fetching:
         self.received_bytes = 0
 
     async def run(self, bitswap: Bitswap, sources: Sequence[str]) -> Holding:
-        """Fetch, verify, fsync and take hold.
+        """Fetch, verify, fsync and take hold. What lies on a backend already is only read, and hashed.
 
         Raises:
             BlocksUnavailable: no source has what is missing; what came is kept for the next try.
@@ -65,6 +66,10 @@ class Fetching:
             StoreError: a block is malformed, the root exceeds its limit, or the disk refuses.
         """
         self._offered.update(sources)
+        if self._kind != EMBEDDED:
+            holding = await trio.to_thread.run_sync(self._adopt)
+            if holding is not None:
+                return holding
         try:
             async with bitswap.session(sources, window_bytes=self._throttle.window_bytes) as session:
                 self._session = session
@@ -139,6 +144,15 @@ class Fetching:
                 self.size_bytes += len(block)
             waiting.extend(reversed(links(cid, block)))
         return list(dict.fromkeys(missing))
+
+    def _adopt(self) -> Holding | None:
+        """Hold what lies whole on the backend already: put by a peer that shares it, or before this one knew (in a thread)."""
+        try:
+            holding = self._store.kinds.adopt(self._root, self._kind)
+        except (NotInBackend, BlockCorrupt):
+            return None
+        self._store.drop(self._owner)
+        return holding
 
     def _taken(self) -> list[Block]:
         batch, self._batch, self._batch_bytes = self._batch, [], 0

@@ -19,7 +19,7 @@ from node.replication.throttle import Throttle
 from node.replication.view import RootKey
 from node.replication.work import Work
 from store.backends import Backend, MemoryBackend, Range
-from store.cid import DAG_CBOR, RAW, cid_of
+from store.cid import DAG_CBOR, RAW, cid_of, cid_text
 from store.errors import BackendUnavailable
 from store.store import Holding, Store
 from tests.net.bitswap_net import Peer, PipeNet, pipe_net, until
@@ -233,6 +233,25 @@ async def test_what_lies_on_a_backend_that_is_down_is_fetched_from_others(tmp_pa
         r.plan(fetch(root, "holder"))
         await until(lambda: r.held == [root, root])
         assert [held.kind for held in r.store.holdings()] == ["ipfs"]
+
+
+async def test_what_lies_whole_in_a_backend_is_held_without_any_other_peer(tmp_path: Path) -> None:
+    """A peer that is made anew on the bucket of one that is gone."""
+    root, blocks = dag("root")
+    backend = MemoryBackend()
+    backend.store_id("0123456789abcdef")
+    for cid, block in (*list(blocks.items())[1:], (root, blocks[root])):
+        backend.put(root, cid_text(cid), [block])
+    async with rig(tmp_path / "me", backend) as r:
+        r.plan(fetch(root, kind="memory"))
+        await until(lambda: r.held == [root])
+        assert r.store.get(root) == blocks[root]
+        other, blocks_of_other = dag("other")
+        backend.put(other, cid_text(other), [blocks_of_other[other]])
+        await r.net.peer("holder", dict(blocks_of_other))
+        r.plan(fetch(other, "holder", kind="memory"))
+        await until(lambda: r.held == [root, other])
+        assert {entry.name for entry in backend.list(other)} == set(map(cid_text, blocks_of_other))
 
 
 async def test_a_backend_that_fails_is_no_refusal_of_the_disk(tmp_path: Path) -> None:
