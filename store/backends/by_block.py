@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from store.backends.contract import UPLOADS, Entry, Range, Stream, checked_name, cid_in, part_of, pieces_of
 from store.cid import cid_text, inline_block, verify_block
 from store.dag import links
-from store.errors import BlockNotFound, NotInBackend, PathNotFound
+from store.errors import BlockCorrupt, BlockNotFound, NotInBackend, PathNotFound
 from store.unixfs import import_file, read_file, resolve_path, stat
 
 PIECE_BYTES = 1 << 20
@@ -129,13 +129,16 @@ class ByBlock(ABC):
             raise NotInBackend(self.place, name) from error
 
     def _below(self, root: bytes) -> Iterator[Entry]:
-        """Every block of a DAG that is there."""
+        """Every block of a DAG that is there; one whose bytes are wrong is, too, but leads nowhere."""
         seen, waiting = {root}, [root]
         while waiting:
             cid = waiting.pop()
             try:
                 block = self.block(cid)
             except NotInBackend:
+                continue
+            except BlockCorrupt:
+                yield Entry(cid_text(cid), 0)
                 continue
             if inline_block(cid) is None:
                 yield Entry(cid_text(cid), len(block))
