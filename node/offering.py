@@ -117,6 +117,14 @@ class Offering:
         """Let nobody wait for a backend that is in trouble, until a look finds it well."""
         self._store.kinds.set_trouble(kind, self.places[kind].trouble)
 
+    async def forget(self, kind: str) -> None:
+        """A backend is another store now: nothing of what lay in the one before is looked for, or erased, there.
+
+        Raises:
+            StoreError: the catalogue refuses.
+        """
+        await trio.to_thread.run_sync(self._store.kinds.forget, kind)
+
 
 def _known_id(store: Store, kind: str) -> str | None:
     fact = store.fact(FACT + kind)

@@ -146,6 +146,15 @@ def forget(db: apsw.Connection, root: bytes, kind: str) -> None:
     db.execute("DELETE FROM kept_roots WHERE kind = ? AND root = ? AND state = 'erasing'", (kind, root))
 
 
+def forget_some(db: apsw.Connection, kind: str, most: int) -> int:
+    """Forget roots that are neither held nor being put; the store they lie in is gone. Returns: how many."""
+    sql = "SELECT id FROM kept_roots WHERE kind = ? AND state IN ('going', 'retracted', 'erasing') LIMIT ?"
+    rows = [(row,) for (row,) in db.execute(sql, (kind, most))]
+    db.executemany("DELETE FROM kept_blocks WHERE kept = ?", rows)
+    db.executemany("DELETE FROM kept_roots WHERE id = ?", rows)
+    return len(rows)
+
+
 def end_puts(db: apsw.Connection, now_ms: int) -> None:
     """What a crash left half put is let go; a fetch or job that goes on takes it up again.
 

@@ -40,6 +40,8 @@ UNWANTED_MS = 3600 * 1000
 """How long what was let go stays. Source: DESIGN §7, "Letting blocks go"."""
 UNFINISHED_MS = 24 * 3600 * 1000
 """How long the rest of a root waits for the fetch that completes it. Source: the same."""
+FORGOTTEN_AT_ONCE = 200
+"""Roots in one transaction, so that adds need not wait long for it. A guess."""
 
 Listing = Callable[[Batch, int], Holding]
 """What else belongs into the commit that lists a root's blocks; told how many there are."""
@@ -222,6 +224,11 @@ class Kinds:
                 backend.delete(root, name)
             self._writer.run(lambda batch: kept.forget(batch.db, root, kind))
         return True
+
+    def forget(self, kind: str) -> None:
+        """The store of a kind is another one now: what is named, and not held, must not be erased there."""
+        while self._writer.run(lambda batch: kept.forget_some(batch.db, kind, FORGOTTEN_AT_ONCE)):
+            pass
 
     def has_begun(self, root: bytes, kind: str) -> bool:
         """Whether a root is being put on a kind, or is held there."""

@@ -251,6 +251,23 @@ async def test_another_store_in_its_place_holds_nothing_yet(tmp_path: Path) -> N
         assert peer.offering.store_id("local") == "another"
 
 
+async def test_nothing_is_erased_in_another_store_for_what_was_let_go_in_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        peer.hold(b"another")
+        peer.let_go()
+        peer.backend._store_id = "another"  # with a root of that name, which is somebody else's
+        await peer.watch.work()
+        later(monkeypatch, hours=30)
+        await peer.claims.work()
+        assert names(peer.backend)
+        assert not peer.store.kinds.used_bytes("local")
+        assert all(check.ok for check in peer.store.check())
+
+
 async def test_a_kind_that_is_configured_no_more_is_retracted_at_the_start(tmp_path: Path) -> None:
     async with one_peer(tmp_path) as peer:
         await peer.watch.work()
