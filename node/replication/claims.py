@@ -8,6 +8,7 @@ Source: DESIGN §8, backend contract.
 
 import json
 import logging
+import random
 from collections.abc import Callable, Container
 
 import trio
@@ -30,7 +31,7 @@ log = logging.getLogger("pinakothek.claims")
 
 LOOK_S = 60.0
 AT_ONCE = 500
-"""Roots of one look: the rest is looked at a minute later."""
+"""Roots of one look, any of those that may go: the rest is looked at later."""
 ASK_TIMEOUT_S = 10.0
 FACT = "shares/"
 
@@ -86,8 +87,10 @@ class Claims:
         if not self._offering.places or self._blocked() is not None:
             return LOOK_S
         departed = await trio.to_thread.run_sync(self._store.kinds.departed, wall_ms())
-        for root, kind in departed[:AT_ONCE]:
-            if kind in self._offering.kinds and await self._is_free(RootKey(root, kind)):
+        silent: set[str] = set()
+        # Not the first ones: what has to stay for now must not be all that is ever looked at.
+        for root, kind in random.sample(departed, min(AT_ONCE, len(departed))):
+            if kind in self._offering.kinds and await self._is_free(RootKey(root, kind), silent):
                 await self._erase(root, kind)
         return LOOK_S
 
@@ -104,14 +107,15 @@ class Claims:
             return root in self._set_aside
         return not any(self._has_all(RootKey(root, kind)) for kind in wanted.kinds)
 
-    async def _is_free(self, key: RootKey) -> bool:
+    async def _is_free(self, key: RootKey, silent: set[str]) -> bool:
+        """Whether nobody claims it. `silent`: who did not answer in this look, and need not be waited for again."""
         if self._is_needed(key.root):
             return False
         store_id = self._offering.store_id(key.kind)
         others = self._members_of(self._sharers.get(store_id, set()))
         if not others:  # the store is this peer's alone: what is wanted here but not held may go, and come again
             return not self._busy(key) and not self._knowledge.own.holds(key.root, key.kind)
-        if self._claims(key):
+        if self._claims(key) or not silent.isdisjoint(others):
             return False
         ask = write_message(ClaimAsk(root=key.root, kind=key.kind, store_id=store_id))
         for peer in others:
@@ -119,6 +123,7 @@ class Claims:
                 answer = read_message(await self._rpc.call(peer, REPLICA, ask, ASK_TIMEOUT_S), (ClaimAnswer,))
             except (NetError, Refused) as error:
                 log.debug("%s does not say whether it claims %s: %s", peer, cid_text(key.root), error)
+                silent.add(peer)
                 return False
             if answer is None or not answer.free:
                 return False

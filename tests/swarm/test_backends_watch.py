@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from node.events import wall_ms
 from node.offering import Offering
-from node.replication import backends_watch
+from node.replication import backends_watch, claims
 from node.replication.backends_watch import BackendsWatch
 from node.replication.claims import Claims
 from node.replication.recovering import BACKENDS_PATIENCE_S, Recovering
@@ -82,8 +82,8 @@ class Peer:
         holding = self.store.hold(root, kind="local", blocks=[root], size_bytes=len(block), frm=Owner("job", b"j"))
         self.knowledge.holding_changed(holding, True)
 
-    def let_go(self) -> None:
-        holding = self.store.release(ROOT, "local")
+    def let_go(self, block: bytes = BLOCK) -> None:
+        holding = self.store.release(cid_of(RAW, block), "local")
         assert holding is not None
         self.knowledge.holding_changed(holding, False)
 
@@ -361,6 +361,37 @@ async def test_whoever_shares_the_store_is_asked_first(
         if free is not None:
             ask = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
             assert asked == [(sharer.peer_id, ask)]
+
+
+async def test_who_does_not_answer_is_asked_once_a_look_and_what_stays_keeps_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sharer that is away costs ten seconds, not ten for each root; and one root that has to stay is not all there is."""
+    monkeypatch.setattr(claims, "AT_ONCE", 3)
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        share(peer, Founded(2).keys[1])
+        for n in range(4):
+            peer.hold(b"picture %d" % n)
+            peer.let_go(b"picture %d" % n)
+        later(monkeypatch)
+        asked: list[bytes] = []
+        away = True
+
+        async def call(peer_id: str, protocol: str, body: bytes, timeout_s: float) -> bytes:
+            ask = read_message(body, (ClaimAsk,))
+            assert ask is not None
+            asked.append(ask.root)
+            if away:
+                raise Unreachable("away")
+            return write_message(ClaimAnswer(free=False))
+
+        monkeypatch.setattr(peer.claims._rpc, "call", call)
+        await peer.claims.work()
+        assert len(asked) == 1
+        away = False
+        while len(set(asked)) < 4:
+            await peer.claims.work()
 
 
 async def test_a_peer_claims_what_it_holds_or_is_wanted_on_a_store_that_it_shares(tmp_path: Path) -> None:
