@@ -36,8 +36,12 @@ class Calls:
     releases: Rows
     sought: Rows
 
-    def chosen(self, desk: Desk, limit: int | None, work: "UnderWay") -> Rows:
-        """All rows, or at most `limit` fetches and `limit` releases beside those begun, and none that has to wait."""
+    def chosen(self, desk: Desk, limit: int | None, work: "UnderWay", turn: int = 0) -> Rows:
+        """All rows, or at most `limit` fetches and `limit` releases beside those begun, and none that has to wait.
+
+        Args:
+            turn: of releases it is others with each turn: many may call and cannot go, for want of holders to ask.
+        """
         if limit is None:
             return np.concatenate([self.fetches, self.releases])
         begun = _rows_of(desk, work.begun)
@@ -46,7 +50,10 @@ class Calls:
         parts = []
         for rows in (self.fetches, self.releases):
             is_begun = np.isin(rows, begun)
-            parts += [rows[is_begun], rows[~is_begun & ~np.isin(rows, waiting)][:limit]]
+            rest = rows[~is_begun & ~np.isin(rows, waiting)]
+            if rows is self.releases and len(rest) > limit:
+                rest = np.roll(rest, -limit * turn)
+            parts += [rows[is_begun], rest[:limit]]
         return np.concatenate(parts)
 
 

@@ -36,6 +36,7 @@ class Survey:
         self.due_count = self.due_bytes = 0
         self._desks: dict[str, Desk] = {}
         self._left_out: dict[str, npt.NDArray[np.bool_]] = {}
+        self._turn = 0
 
     def desk(self, kind: str) -> Desk:
         """What is kept of one kind."""
@@ -75,6 +76,7 @@ class Survey:
         balance = self._balance()
         self._left_out = {}
         self.due_count = self.due_bytes = 0
+        self._turn += 1
         weighed: list[Weighed] = []
         if not view.planning_blocked and view.peers[view.me].state == "alive":
             for desk in self._desks.values():
@@ -82,7 +84,7 @@ class Survey:
                 due = called.fetches[desk.answers.todo[called.fetches] == MISSING]
                 self.due_count += len(due)
                 self.due_bytes += int(desk.board.size_bytes[due].sum())
-                weighed += self._weigh(desk, called, called.chosen(desk, limit, work))
+                weighed += self._weigh(desk, called, called.chosen(desk, limit, work, self._turn))
         acts = act(view, self._rosters(), weighed, balance.copy())
         return Plan(
             actions=acts.actions,

@@ -78,6 +78,20 @@ def test_copies_in_one_store_are_one_copy_for_leaving_too() -> None:
     assert acts("b", peers, moved("r", "1:1", "b", "a")) == [("Release", OLD)]
 
 
+def test_copies_that_cannot_leave_keep_no_other_from_it() -> None:
+    """A flow that was moved to one bucket of several peers, where no root has as many copies as it should."""
+    shared = {"store_ids": {NEW: "bucket"}}
+    view = swarm("a", [offering("a", **shared), offering("b", **shared)], [])
+    survey = Survey()
+    for number in range(5):
+        for root in moved(f"stuck{number}", "2:2", "a", "ab"):
+            survey.put(root)
+    for root in moved("free", "1:1", "a", "b"):
+        survey.put(root)
+    released = [action.root for _ in range(6) for action in survey.plan(view, limit=1).actions]
+    assert released == [b"freefreefreefree"]
+
+
 def test_nobody_offers_the_kind() -> None:
     peers = [peer(name, kinds=frozenset({OLD})) for name in "ab"]
     roots = moved("r", "1:2", "ab", "")
