@@ -12,21 +12,25 @@ def make_backends(settings: BackendSettings, allowed: Collection[str] | None) ->
     """Backends by kind, those that are configured and allowed here.
 
     Raises:
-        Failed: a setting is not one that the backend can be made of.
+        Failed: a setting is not one that the backend can be made of. Of one that is not allowed nothing is asked.
     """
     made: dict[str, Backend] = {}
+
+    def may(kind: str) -> bool:
+        return allowed is None or kind in allowed
+
     try:
-        if settings.local_directory is not None:
+        if settings.local_directory is not None and may("local"):
             made["local"] = guarded(local_backend(settings.local_directory))
-        if settings.s3_url is not None:
+        if settings.s3_url is not None and may("s3"):
             made["s3"] = guarded(_s3(settings, settings.s3_url))
-        if settings.kubo_api is not None:
+        if settings.kubo_api is not None and may("kubo"):
             secret = settings.kubo_authorization
             headers = {} if secret is None else {"Authorization": secret}
             made["kubo"] = guarded(kubo_backend(settings.kubo_api, headers=headers))
     except BackendRefused as error:
         raise Failed(str(error), hint=error.hint or None) from error
-    return {kind: backend for kind, backend in made.items() if allowed is None or kind in allowed}
+    return made
 
 
 def _s3(settings: BackendSettings, url: str) -> Backend:
