@@ -15,6 +15,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import trio
 
@@ -41,6 +42,8 @@ LOOK_S = 0.5
 IDLE_S = 3600.0
 STUCK_S = 5.0
 """Without progress for so long somebody may want to know why."""
+LEAVING_SPACING = 4
+"""Looking for old copies takes at most a fifth of the time, however large the flow."""
 LEAVE_S = 60.0
 """Old copies that nobody has let go for so long stay for now: their holders are away, or bound by leases."""
 
@@ -53,7 +56,7 @@ class _Move:
         sizes: all its roots, with their bytes.
         unsigned: pins that still name another backend.
         open: roots whose pins name the new one and that lack copies there.
-        leaving: roots that have moved and whose old copies may still be somewhere.
+        leaving: roots that have moved and whose old copies may still be somewhere; looked at from `look_after_s` on.
     """
 
     flow: str
@@ -65,6 +68,7 @@ class _Move:
     moved: set[bytes] = field(default_factory=set)
     old_copies: int = 0
     progress_s: float = 0.0
+    look_after_s: float = 0.0
     waiting: str | None = None
     over: bool = False
 
@@ -115,7 +119,8 @@ class Migrating:
         """See `OperatorService.migration_plan`."""
         backend = self.check(flow)
         start = int(after or 0)
-        pins = sorted(self._elsewhere(flow, backend), key=lambda signed: (signed.record.name or "", signed.key))
+        in_order = partial(sorted, self._elsewhere(flow, backend), key=lambda pin: (pin.record.name or "", pin.key))
+        pins = await trio.to_thread.run_sync(in_order)  # of a large flow for each page: heartbeats must not wait for it
         end = start + limit
         rows = tuple(self._planned(signed, backend) for signed in pins[start:end])
         return Page(rows=rows, next=str(end) if end < len(pins) else None)
@@ -255,6 +260,9 @@ class Migrating:
 
     async def _see_what_left(self, move: _Move) -> None:
         """Count the old copies of alive peers; over where there are none, or none has gone for a while."""
+        began_s = trio.current_time()
+        if began_s < move.look_after_s:
+            return
         able = policy.live_keepers(self._parts, move.backend)
         old = 0
         staying = True
@@ -267,8 +275,9 @@ class Migrating:
                 wanted = self._records.wanted(root)
                 staying &= wanted is not None and wanted.max > able
             await trio.lowlevel.checkpoint()
-        move.old_copies = old
-        patient = trio.current_time() - move.progress_s < LEAVE_S
+        now_s = trio.current_time()
+        move.old_copies, move.look_after_s = old, now_s + LEAVING_SPACING * (now_s - began_s)
+        patient = now_s - move.progress_s < LEAVE_S
         if old and not staying and patient:
             return
         if more := self._elsewhere(
