@@ -4,7 +4,9 @@ The embedded store is always there; whether flows may use it the operator says. 
 configured, allowed, known by its store id, and well.
 """
 
+import math
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -20,6 +22,8 @@ FACT = "store_id/"
 NOT_REACHED = "not reached yet"
 LEAST_FREE_BYTES = 256 << 20
 """Below this a backend that says what it has left is full: a large image has to fit, and what is half written. Guess."""
+FULL_S = 600.0
+"""How long a backend that had no room counts as full: then it is tried again. Guess."""
 
 
 @dataclass(slots=True)
@@ -30,6 +34,7 @@ class Place:
         store_id: as the backend, or the last start that reached it, says; None before the first time.
         trouble: why nothing can be put there or read now; not looked at yet is trouble as well.
         free_bytes: what it has left; None where it does not say.
+        full_until_s: until then it counts as full, monotonic: it has refused something for want of room.
         calls: how many of our own looks may be under way; one that never ends must not take threads from others.
     """
 
@@ -37,6 +42,7 @@ class Place:
     store_id: str | None
     trouble: str = NOT_REACHED
     free_bytes: int | None = None
+    full_until_s: float = -math.inf
     calls: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(2))
 
     @property
@@ -83,8 +89,13 @@ class Offering:
 
     def is_full(self, kind: str) -> bool:
         """Whether a backend beside the embedded one has next to nothing left."""
-        free_bytes = self.places[kind].free_bytes
-        return free_bytes is not None and free_bytes < LEAST_FREE_BYTES
+        place = self.places[kind]
+        little = place.free_bytes is not None and place.free_bytes < LEAST_FREE_BYTES
+        return little or time.monotonic() < place.full_until_s
+
+    def had_no_room(self, kind: str) -> None:
+        """A backend has refused something for want of room: whoever plans had better look elsewhere for a while."""
+        self.places[kind].full_until_s = time.monotonic() + FULL_S
 
     def keeps_on(self, kind: str) -> str:
         """Where this peer keeps what it takes in for a kind: there, or embedded, as a source for those who offer it."""

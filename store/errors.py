@@ -97,6 +97,14 @@ class StoreFull(StoreError):
         self.free_bytes = free_bytes
 
 
+class BackendFull(StoreFull):
+    """A backend beside the embedded store has no room; the disk of this peer may have."""
+
+    def __init__(self, place: str) -> None:
+        StoreError.__init__(self, f"{place}: no room left")
+        self.needed_bytes = self.free_bytes = 0
+
+
 class DiskFailed(StoreError):
     """The disk refused, and not for want of room. What was asked for was not done; trying later may work.
 

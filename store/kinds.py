@@ -21,12 +21,14 @@ from store.cid import cid_text
 from store.commits import Batch, Writer
 from store.errors import (
     BackendFailed,
+    BackendFull,
     BackendRefused,
     BackendUnavailable,
     BlockCorrupt,
     BlockNotFound,
     NotInBackend,
     StoreError,
+    StoreFull,
 )
 from store.holdings import Holding
 from store.kept import Kept
@@ -287,7 +289,10 @@ def _put(backend: Backend, root: bytes, get_block: GetBlock, each: Object, *, th
             pass
         else:
             return
-    backend.put(root, each.name, Stream(each, get_block))
+    try:
+        backend.put(root, each.name, Stream(each, get_block))
+    except StoreFull as error:
+        raise BackendFull(backend.place) from error
     try:
         read_back(backend, root, each)
     except NotInBackend as error:

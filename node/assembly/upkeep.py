@@ -104,6 +104,6 @@ def _acting(
         store, ground.network.bitswap, releasing, Work(), knowledge.events, throttle, sources_of=sources.for_fetch,
         connected=sources.connected, limit_of=sources.limit_of, free_bytes=about.free_bytes,
         on_holding=knowledge.holding_changed, on_retry=lambda root: hooks.replan([root]),
-        on_refusal=about.disk_refused,
+        on_refusal=about.disk_refused, on_backend_full=ground.offering.had_no_room,
     )  # fmt: skip
     return releasing, executor

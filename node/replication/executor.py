@@ -21,7 +21,7 @@ from protocol.errors import ProtocolError
 from protocol.net.bitswap import Bitswap
 from protocol.net.errors import NetError
 from store.cid import cid_text
-from store.errors import BackendFailed, DiskFailed, StoreError, StoreFull
+from store.errors import BackendFailed, BackendFull, DiskFailed, StoreError, StoreFull
 from store.store import Holding, Store
 
 log = logging.getLogger("pinakothek.executor")
@@ -45,6 +45,7 @@ class Executor:
         on_holding: called when a root was taken, after that is durable.
         on_retry: called when a try has ended, well or not.
         on_refusal: called with the reason when the disk refused to take a root.
+        on_backend_full: called with the kind when a backend beside it had no room for one.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Executor:
         on_holding: Callable[[Holding, bool], None],
         on_retry: Callable[[bytes], None],
         on_refusal: Callable[[str], None],
+        on_backend_full: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._bitswap = bitswap
@@ -77,6 +79,7 @@ class Executor:
         self._on_holding = on_holding
         self._on_retry = on_retry
         self._on_refusal = on_refusal
+        self._on_backend_full = on_backend_full
         self._nursery: trio.Nursery | None = None
         self._is_stopping = False
         self._ended = trio.Event()
@@ -155,7 +158,9 @@ class Executor:
             if running.scope.cancelled_caught:
                 log.info("fetch of %s cancelled: it is no longer needed here", cid_text(fetch.root))
         except (NetError, StoreError, ProtocolError, OSError) as error:
-            if isinstance(error, StoreFull | DiskFailed) and not isinstance(error, BackendFailed):
+            if isinstance(error, BackendFull):
+                self._on_backend_full(fetch.kind)
+            elif isinstance(error, StoreFull | DiskFailed) and not isinstance(error, BackendFailed):
                 self._on_refusal(str(error))  # a backend that fails says nothing of the disk: others are kept there
             wait_s = self.work.fetch_failed(fetch, str(error), trio.current_time())
             self._events.tell("fetch_failed", root=cid_text(fetch.root), detail=str(error))

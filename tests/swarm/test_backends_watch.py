@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from node.events import wall_ms
-from node.offering import Offering
+from node.offering import FULL_S, Offering
 from node.replication import backends_watch, claims
 from node.replication.backends_watch import BackendsWatch
 from node.replication.claims import Claims
@@ -118,6 +118,16 @@ async def test_a_backend_is_offered_once_it_answers_and_has_an_id(tmp_path: Path
         assert (peer.offering.keeps_on("local"), peer.offering.default) == ("local", "ipfs")
         assert peer.offering.store_id("local") == peer.backend.store_id()
         assert peer.changes == 1
+
+
+async def test_a_backend_that_had_no_room_is_full_for_a_while(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        assert not peer.offering.is_full("local")
+        peer.offering.had_no_room("local")
+        assert peer.offering.is_full("local")
+        peer.offering.places["local"].full_until_s -= FULL_S
+        assert not peer.offering.is_full("local")
 
 
 async def test_what_the_operator_does_not_allow_is_not_offered(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from node.replication.throttle import Throttle
 from node.replication.view import RootKey
 from node.replication.work import Work
 from store.backends import Backend, MemoryBackend, Range
+from store.backends.contract import Stream
 from store.cid import DAG_CBOR, RAW, cid_of, cid_text
-from store.errors import BackendUnavailable
+from store.errors import BackendUnavailable, StoreFull
 from store.store import Holding, Store
 from tests.net.bitswap_net import Peer, PipeNet, pipe_net, until
 
@@ -65,11 +66,13 @@ class Rig:
         self.held: list[bytes] = []
         self.asked: list[tuple[bytes, int]] = []
         self.refusals: list[str] = []
+        self.full: list[str] = []
         self.room_bytes = 1 << 30
         self.executor = Executor(
             store, me.bitswap, SimpleNamespace(), Work(), Events(), Throttle(lambda: None),  # type: ignore[arg-type]
             sources_of=self._sources_of, connected=me.host.connected, limit_of=lambda _: 1 << 30, free_bytes=lambda: self.room_bytes,
             on_holding=self._holding, on_retry=lambda _: None, on_refusal=self.refusals.append,
+            on_backend_full=self.full.append,
         )  # fmt: skip
 
     async def _sources_of(self, fetch: Fetch, failures: int) -> list[str]:
@@ -263,6 +266,24 @@ async def test_a_backend_that_fails_is_no_refusal_of_the_disk(tmp_path: Path) ->
         r.plan(fetch(root, "holder", kind="memory"))
         await until(lambda: r.executor.work.failed)
         assert not r.refusals
+
+
+class Full(MemoryBackend):
+    """A bucket with a quota."""
+
+    def put(self, root: bytes, name: str, stream: Stream) -> int:
+        raise StoreFull(0, 0)
+
+
+async def test_a_backend_without_room_is_full_and_nothing_else_is(tmp_path: Path) -> None:
+    root, blocks = dag("root")
+    async with rig(tmp_path / "me", Full()) as r:
+        await r.net.peer("holder", dict(blocks))
+        r.plan(fetch(root, "holder", kind="memory"))
+        await until(lambda: r.executor.work.failed)
+        assert (r.full, r.refusals) == (["memory"], [])
+        [attempt] = r.executor.work.failed.values()
+        assert attempt.reason == "memory: no room left"
 
 
 class Letting:
