@@ -1,60 +1,23 @@
 """The store with other backends beside the embedded one: images on each kind, moved, damaged, let go and found again."""
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from store import kept, scrub_kept
-from store.backends import Backend, MemoryBackend, Range, local_backend
+from store.backends import Backend, MemoryBackend, local_backend
 from store.backends.contract import Stream
 from store.catalogue import open_writer
 from store.cid import RAW, cid_of, cid_text, codec_of
 from store.errors import BackendRefused, BackendUnavailable, BlockCorrupt, BlockNotFound, NotInBackend
 from store.schema import MIGRATIONS
 from store.store import Owner, RecordEntry, Store
+from tests.backends.fragile import Fragile
 from tests.backends.images import image
 from tests.backends.kinds import KINDS, Made, make
 from tests.backends.steps import JOB, check, held, hold_again, leave_embedded, opened_with, take_in
 from tests.unit.store.made import HOUR_MS, Clock
-
-
-class Fragile(MemoryBackend):
-    """Whole, until a test says otherwise.
-
-    Attributes:
-        garbles: every get returns something else.
-        down: every call fails.
-    """
-
-    kind = "local"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.store_id("0123456789abcdef")
-        self.garbles = False
-        self.down = False
-        self.puts: list[str] = []
-
-    def put(self, root: bytes, name: str, stream: Stream) -> int:
-        self._check()
-        self.puts.append(name)
-        return super().put(root, name, stream)
-
-    def get(self, root: bytes, name: str, part: Range | None = None) -> bytes:
-        self._check()
-        found = super().get(root, name, part)
-        return b"?" + found[1:] if self.garbles else found
-
-    def delete(self, root: bytes, name: str) -> None:
-        self._check()
-        super().delete(root, name)
-
-    def _check(self) -> None:
-        if self.down:
-            raise BackendUnavailable(self.place, "is down")
 
 
 @pytest.fixture
@@ -357,54 +320,4 @@ def test_a_catalogue_of_the_first_version_opens(tmp_path: Path, clock: Clock, fr
     assert hold_again(store, one, "local")
     check(store, one)
     assert held(store) == {(two.root, "ipfs"), (one.root, "ipfs"), (one.root, "local")}
-    store.close()
-
-
-def test_what_was_held_and_is_put_anew_is_still_held_after_a_crash(
-    tmp_path: Path, clock: Clock, fragile: Fragile
-) -> None:
-    """And its bad block is still known, so that it is retracted."""
-    one = image("one", size_bytes=3000)
-    store = opened_with(tmp_path, clock, {"local": fragile})
-    take_in(store, one, "local")
-    leave_embedded(store, clock)
-    fragile.delete(one.root, "small.webp")
-    lost = [cid for cid, block in one.blocks.items() if block == one.files["small.webp"]]
-    with pytest.raises(BlockNotFound):
-        store.get(lost[0])
-    store._writer.run(lambda batch: kept.begin(batch.db, one.root, "local", clock.now_ms))
-    store.close()
-    again = opened_with(tmp_path, clock, {"local": fragile})
-    assert held(again) == {(one.root, "local")}
-    assert again.kinds.missing("local") == [(lost[0], (one.root,))]
-    again.close()
-
-
-def test_a_backend_that_hangs_keeps_no_other_from_its_work(tmp_path: Path, clock: Clock) -> None:
-    answer = threading.Event()
-
-    class Hanging(Fragile):
-        kind = "s3"
-
-        def put(self, root: bytes, name: str, stream: Stream) -> int:
-            answer.wait(20)
-            raise BackendUnavailable(self.place, "did not answer in time")
-
-    hanging, well = Hanging(), Fragile()
-    store = opened_with(tmp_path, clock, {"s3": hanging, "local": well})
-    roots = [image(f"hangs {n}", size_bytes=3000) for n in range(5)]
-    well_one = image("well", size_bytes=3000)
-    for each in (*roots, well_one):
-        store.put(each.blocks.items(), owner=JOB)
-    with ThreadPoolExecutor(len(roots)) as pool:
-        futures = [pool.submit(hold_again, store, each, "s3") for each in roots]
-        done = ThreadPoolExecutor(1)
-        try:
-            assert done.submit(hold_again, store, well_one, "local").result(timeout=10)
-        finally:
-            answer.set()
-            done.shutdown()
-        for future in futures:
-            with pytest.raises(BackendUnavailable):
-                future.result()
     store.close()

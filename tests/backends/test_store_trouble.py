@@ -1,0 +1,68 @@
+"""The store with a backend in trouble: a crash while a root is put anew, and one that hangs."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from store import kept
+from store.backends.contract import Stream
+from store.errors import BackendUnavailable, BlockNotFound
+from tests.backends.fragile import Fragile
+from tests.backends.images import image
+from tests.backends.steps import JOB, held, hold_again, leave_embedded, opened_with, take_in
+from tests.unit.store.made import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_what_was_held_and_is_put_anew_is_still_held_after_a_crash(tmp_path: Path, clock: Clock) -> None:
+    """And its bad block is still known, so that it is retracted."""
+    one, fragile = image("one", size_bytes=3000), Fragile()
+    store = opened_with(tmp_path, clock, {"local": fragile})
+    take_in(store, one, "local")
+    leave_embedded(store, clock)
+    fragile.delete(one.root, "small.webp")
+    lost = [cid for cid, block in one.blocks.items() if block == one.files["small.webp"]]
+    with pytest.raises(BlockNotFound):
+        store.get(lost[0])
+    store._writer.run(lambda batch: kept.begin(batch.db, one.root, "local", clock.now_ms))
+    store.close()
+    again = opened_with(tmp_path, clock, {"local": fragile})
+    assert held(again) == {(one.root, "local")}
+    assert again.kinds.missing("local") == [(lost[0], (one.root,))]
+    again.close()
+
+
+def test_a_backend_that_hangs_keeps_no_other_from_its_work(tmp_path: Path, clock: Clock) -> None:
+    answer = threading.Event()
+
+    class Hanging(Fragile):
+        kind = "s3"
+
+        def put(self, root: bytes, name: str, stream: Stream) -> int:
+            answer.wait(20)
+            raise BackendUnavailable(self.place, "did not answer in time")
+
+    hanging, well = Hanging(), Fragile()
+    store = opened_with(tmp_path, clock, {"s3": hanging, "local": well})
+    roots = [image(f"hangs {n}", size_bytes=3000) for n in range(5)]
+    well_one = image("well", size_bytes=3000)
+    for each in (*roots, well_one):
+        store.put(each.blocks.items(), owner=JOB)
+    with ThreadPoolExecutor(len(roots)) as pool:
+        futures = [pool.submit(hold_again, store, each, "s3") for each in roots]
+        done = ThreadPoolExecutor(1)
+        try:
+            assert done.submit(hold_again, store, well_one, "local").result(timeout=10)
+        finally:
+            answer.set()
+            done.shutdown()
+        for future in futures:
+            with pytest.raises(BackendUnavailable):
+                future.result()
+    store.close()

@@ -1,0 +1,157 @@
+"""What was let go on a backend is erased when nobody claims it, and not where it may be all that is left."""
+
+from pathlib import Path
+
+import pytest
+
+from node.replication import claims
+from node.swarm.names import REPLICA
+from protocol.claim_messages import ClaimAnswer, ClaimAsk
+from protocol.messages import read_message, write_message
+from protocol.net.errors import Unreachable
+from protocol.pin import Pin
+from store.backends.contract import Stream
+from tests.swarm.backed import ROOT, later, names, one_peer, share
+from tests.swarm.fellows import Founded
+
+
+async def test_what_was_let_go_is_erased_after_an_hour_where_the_store_is_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        peer.let_go()
+        await peer.claims.work()
+        assert names(peer.backend), "not within the hour"
+        later(monkeypatch)
+        await peer.claims.work()
+        assert not names(peer.backend)
+
+
+@pytest.mark.parametrize("kind", ["local", "ipfs"])
+async def test_what_may_be_all_that_is_left_of_a_root_stays_after_a_long_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Its flow may have been moved to another kind meanwhile, which has no copy of it."""
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        await peer.knowledge.records.write(Pin(id=bytes(16), flow="f", root=ROOT, content="dag", backend=kind))
+        peer.backend.down = True
+        for _ in range(2):
+            await peer.watch.work()
+        assert not peer.holds
+        later(monkeypatch, hours=30)
+        peer.backend.down, peer.has_all = False, False
+        await peer.watch.work()
+        await peer.claims.work()
+        assert names(peer.backend)
+        peer.has_all = True
+        await peer.claims.work()
+        assert not names(peer.backend), "others have all the copies"
+
+
+@pytest.mark.parametrize("free", [True, False, None])
+async def test_whoever_shares_the_store_is_asked_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: bool | None
+) -> None:
+    """None: it cannot be asked."""
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        sharer = Founded(2).keys[1]
+        share(peer, sharer)
+        peer.hold()
+        peer.let_go()
+        later(monkeypatch)
+        asked: list[tuple[str, ClaimAsk]] = []
+
+        async def call(peer_id: str, protocol: str, body: bytes, timeout_s: float) -> bytes:
+            assert protocol == REPLICA
+            if free is None:
+                raise Unreachable("away")
+            ask = read_message(body, (ClaimAsk,))
+            assert ask is not None
+            asked.append((peer_id, ask))
+            return write_message(ClaimAnswer(free=free))
+
+        monkeypatch.setattr(peer.claims._rpc, "call", call)
+        await peer.claims.work()
+        assert bool(names(peer.backend)) is (free is not True)
+        if free is not None:
+            ask = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
+            assert asked == [(sharer.peer_id, ask)]
+
+
+async def test_who_does_not_answer_is_asked_once_a_look_and_what_stays_keeps_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sharer that is away costs ten seconds, not ten for each root; and one root that has to stay is not all there is."""
+    monkeypatch.setattr(claims, "AT_ONCE", 3)
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        share(peer, Founded(2).keys[1])
+        for n in range(4):
+            peer.hold(b"picture %d" % n)
+            peer.let_go(b"picture %d" % n)
+        later(monkeypatch)
+        asked: list[bytes] = []
+        away = True
+
+        async def call(peer_id: str, protocol: str, body: bytes, timeout_s: float) -> bytes:
+            ask = read_message(body, (ClaimAsk,))
+            assert ask is not None
+            asked.append(ask.root)
+            if away:
+                raise Unreachable("away")
+            return write_message(ClaimAnswer(free=False))
+
+        monkeypatch.setattr(peer.claims._rpc, "call", call)
+        await peer.claims.work()
+        assert len(asked) == 1
+        away = False
+        while len(set(asked)) < 4:
+            await peer.claims.work()
+
+
+async def test_a_peer_claims_what_it_holds_or_is_wanted_on_a_store_that_it_shares(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        ours = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
+        theirs = ClaimAsk(root=ROOT, kind="local", store_id="another")
+        assert peer.claims.answer(ours).free
+        peer.hold()
+        assert not peer.claims.answer(ours).free
+        assert peer.claims.answer(theirs).free
+        peer.let_go()
+        assert peer.claims.answer(ours).free
+        await peer.knowledge.records.write(Pin(id=bytes(16), flow="f", root=ROOT, content="dag", backend="local"))
+        assert not peer.claims.answer(ours).free
+
+
+async def test_a_peer_that_does_not_know_what_it_has_claims_everything(tmp_path: Path) -> None:
+    async with one_peer(tmp_path) as peer:
+        ask = ClaimAsk(root=ROOT, kind="local", store_id=peer.backend.store_id("0123456789abcdef"))
+        assert not peer.claims.answer(ask).free, "which store it has it does not know yet"
+        assert peer.claims.answer(ClaimAsk(root=ROOT, kind="s3", store_id="another")).free, "it has none of that kind"
+        await peer.watch.work()
+        assert peer.claims.answer(ask).free
+        peer.store.begin_recovery()
+        assert not peer.claims.answer(ask).free, "its catalogue is not all that it held"
+
+
+async def test_a_peer_claims_what_it_is_putting_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that is just being added has no pin yet, and is no fetch."""
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        ask = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
+        answers = []
+        put = peer.backend.put
+
+        def put_and_ask(root: bytes, name: str, stream: Stream) -> int:
+            answers.append(peer.claims.answer(ask).free)
+            return put(root, name, stream)
+
+        monkeypatch.setattr(peer.backend, "put", put_and_ask)
+        peer.hold()
+        assert answers == [False]
