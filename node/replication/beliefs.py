@@ -193,7 +193,7 @@ class Beliefs:
         keeper = KEEPER in peer.standing.roles
         state = self._state(peer, now_s)
         if beat is None:
-            return PeerView(peer_id=peer.peer_id, state=state, keeper=keeper, kinds=frozenset())
+            return PeerView(peer_id=peer.peer_id, state=state, keeper=keeper, kinds=frozenset(), heard=False)
         return PeerView(
             peer_id=peer.peer_id,
             zone=beat.zone or "",

@@ -113,7 +113,7 @@ def _may_bridge(desk: Desk, view: SwarmView, roster: Roster, rows: Rows, mine: i
         return none
     links = _link_table(view, roster)
     holders = desk.board.holders[:, rows]
-    level = desk.facts.level_of_peer[holders]
+    level = np.where(desk.facts.counts_of_peer[holders], desk.facts.level_of_peer[holders], 0)
     slots = np.where(level >= Level.SUSPECT, desk.facts.slot_of_peer[holders], NOBODY)
     lacking = desk.answers.lacking[:, rows]
     alive = np.zeros(NOBODY + 1, dtype=np.bool_)

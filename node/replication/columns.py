@@ -105,7 +105,7 @@ class Answers:
 
 @dataclass(slots=True)
 class _Counts:
-    """A batch's copies by what they count for."""
+    """A batch's copies by what they count for; `aside`: there are some that do not, although they are there."""
 
     level: npt.NDArray[np.uint8]
     slot: SlotColumn
@@ -119,6 +119,7 @@ class _Counts:
     scarce: Flags
     counted: Flags
     count: Small
+    aside: Flags
 
 
 def weigh_rows(facts: Facts, shortlist: Shortlist, board: Board, ranked: SlotColumn, rows: Rows) -> Answers:
@@ -189,6 +190,11 @@ class _Batch:
 
     def _count(self) -> _Counts:
         level, slot = self.facts.level_of_peer.take(self.holders), self.facts.slot_of_peer.take(self.holders)
+        aside: Flags = np.zeros(len(self.min), dtype=np.bool_)
+        if not self.facts.all_count:
+            out = ~self.facts.counts_of_peer.take(self.holders) & (self.max > 0) & (level > 0)
+            level[out] = 0
+            aside = np.logical_or.reduce(out, axis=0)
         if self.facts.shared:
             _keep_best(level, slot)
         alive, suspect, away, draining = (
@@ -203,7 +209,7 @@ class _Batch:
             scarce &= away > 0
         counted = (level == Level.ALIVE) | ((level == Level.AWAY) & ~scarce) | ((level == Level.SUSPECT) & ~urgent)
         return _Counts(
-            level, slot, alive, suspect, away, safe, live, held, urgent, scarce, counted, _sum(counted)
+            level, slot, alive, suspect, away, safe, live, held, urgent, scarce, counted, _sum(counted), aside
         )  # fmt: skip
 
     def _missing(self, counts: _Counts) -> Small:
@@ -233,6 +239,7 @@ class _Batch:
 
     def _held_by_nobody(self, counts: _Counts) -> npt.NDArray[np.intp]:
         codes: npt.NDArray[np.intp] = np.where(self.ever_held, CODE["lost"], CODE["sought"])
+        codes[counts.aside] = CODE["below_min"]
         nowhere = np.flatnonzero(counts.held == 0)
         codes[nowhere[self.facts.is_elsewhere(self.rows[nowhere])]] = CODE["below_min"]
         return codes

@@ -20,6 +20,7 @@ class Facts:
 
     Attributes:
         level_of_peer, slot_of_peer: by the board's peer numbers; level 0 where the peer has no slot or is gone.
+        counts_of_peer: the same, whether its copies count where one is wanted; `all_count`: of every peer they do.
         flags, zone_of, limit_bytes: by slot; the largest root that a slot is ever given.
         open_zones: those of slots that may own something.
         shared: whether two peers stand behind one store.
@@ -31,6 +32,8 @@ class Facts:
         self._board = board
         levels = {peer: int(roster.levels[peer]) for peer in roster.slot_of}
         self.level_of_peer = board.by_number(levels, 0, np.uint8)
+        self.counts_of_peer: Flags = board.by_number(dict.fromkeys(roster.counting, 1), 0, np.bool_)
+        self.all_count = len(roster.counting) == len(roster.slot_of)
         self.slot_of_peer: SlotColumn = board.by_number(roster.slot_of, NOBODY, np.uint16)
         self.shared = any(len(slot.peers) > 1 for slot in roster.slots)
         self._slot_count = count = len(roster.slots)
@@ -85,6 +88,7 @@ class Facts:
         slots[some] |= self.limit_bytes[some] != before.limit_bytes[some]
         some = slice(self._peer_count)
         peers[some] = self.level_of_peer[some] != before.level_of_peer[some]
+        peers[some] |= self.counts_of_peer[some] != before.counts_of_peer[some]
         peers[some] |= self.slot_of_peer[some] != before.slot_of_peer[some]
         if zones.any():
             peers[some] |= np.isin(self.slot_of_peer[some], np.flatnonzero(zones))

@@ -36,6 +36,7 @@ class PeerView:
         keeper: whether the role keeper stands. Others may hold copies but are never named an owner.
         used_bytes: read of this peer itself only; placement never looks at it.
         kinds: the backend kinds it offers, already narrowed to those that count.
+        heard: whether that is known: it has said something since this peer started.
         full_kinds: those of `kinds` whose store said `full` (see `says_full`).
         store_ids: kind -> id of the store behind it; peers that name one store are one replica. Without an entry the
             peer has a store of its own.
@@ -50,6 +51,7 @@ class PeerView:
     capacity_bytes: int = 0
     used_bytes: int = 0
     kinds: frozenset[str] = frozenset({"ipfs"})
+    heard: bool = True
     full_kinds: frozenset[str] = frozenset()
     store_ids: Mapping[str, str] = field(default_factory=dict)
     connected: frozenset[str] | None = None

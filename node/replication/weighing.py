@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Literal, Self
 
 from node.replication.placement import Ranking, Slot, slots_of, spread
-from node.replication.view import FULL_AT_PERCENT, PeerState, RootView, SwarmView
+from node.replication.view import FULL_AT_PERCENT, PeerState, PeerView, RootView, SwarmView
 
 Standing = Literal["unwanted", "sought", "lost", "below_min", "below_target", "at_target", "above_target"]
 
@@ -44,6 +44,8 @@ class Roster:
         slot_of: peer id -> slot index.
         levels: peer id -> its `Level`.
         zones, slot_levels: by slot; a slot is as alive as its best peer.
+        counting: peers whose copies count where one is wanted. One that does not offer the kind says of no store that it
+            has: its copy may be the one in another's.
         placing: keepers that offer the kind and are neither draining nor gone.
         placeable: by slot: one of them stands behind it.
         full: by slot: it owns only what it already holds.
@@ -62,9 +64,14 @@ class Roster:
         self.zones = [slot.zone for slot in slots]
         self.slot_levels = [max(self.levels[peer] for peer in slot.peers) for slot in slots]
         self.full = [any(kind in view.peers[peer].full_kinds for peer in slot.peers) for slot in slots]
+        self.counting = {peer for slot in slots for peer in slot.peers if self._counts(view.peers[peer], kind)}
         self.placing = {peer for slot in slots for peer in slot.peers if self._places(view, peer, kind)}
         self.placeable = [not self.placing.isdisjoint(slot.peers) for slot in slots]
         self.mine = self.slot_of.get(view.me)
+
+    @staticmethod
+    def _counts(peer: PeerView, kind: str) -> bool:
+        return not peer.heard or kind in peer.kinds
 
     def seen_in(self, view: SwarmView) -> Self:
         """The same roster for a view that says the same of all peers."""
@@ -192,13 +199,15 @@ def weigh(roster: Roster, root: RootView) -> Weighed:
         lacking=lacking,
         fetchers=lacking[:missing],
         kept=here + others,
-        elsewhere=bool(root.elsewhere) and roster.is_elsewhere(root.elsewhere),
+        elsewhere=roster.is_elsewhere(root.elsewhere | (root.holders - roster.counting)),
     )
 
 
 def _held(roster: Roster, root: RootView) -> dict[int, Level]:
     held: dict[int, Level] = {}
     for peer in root.holders:
+        if root.max and peer not in roster.counting:
+            continue
         slot = roster.slot_of.get(peer)
         level = roster.levels.get(peer, Level.NONE)
         if slot is not None and level > held.get(slot, Level.NONE):

@@ -78,6 +78,23 @@ def test_copies_in_one_store_are_one_copy_for_leaving_too() -> None:
     assert acts("b", peers, moved("r", "1:1", "b", "a")) == [("Release", OLD)]
 
 
+def test_a_copy_on_a_kind_that_its_holder_does_not_offer_is_no_replica() -> None:
+    """It has just started on a bucket that it shares, and has not asked it yet: which store it has nobody knows."""
+    bucket = {"store_ids": {NEW: "bucket"}}
+    starting = offering("b", kinds=frozenset({OLD}))
+    third = offering("c")
+    wanted = RootView(root=b"r" * 4, kind=NEW, min=1, max=2, size_bytes=10, holders=frozenset("abc"))
+    for me in "abc":
+        assert acts(me, [offering("a", **bucket), starting, third], [wanted]) == [], "two copies, not three"
+    assert acts("b", [offering("a", **bucket), offering("b", **bucket), third], moved("r", "2:2", "b", "ab")) == []
+    assert acts("b", [offering("a", **bucket), starting, third], moved("r", "2:2", "b", "ab")) == []
+    unheard = replace(starting, heard=False, kinds=frozenset())
+    survey = Planner().survey(swarm("a", [offering("a"), unheard], [replace(wanted, holders=frozenset("ab"))]))
+    assert survey.standing_of[wanted.key] == "at_target", "what nobody has heard yet is not taken back"
+    alone = Planner().survey(swarm("a", [offering("a"), starting], [replace(wanted, holders=frozenset("b"))]))
+    assert alone.standing_of[wanted.key] == "below_min", "it is not lost"
+
+
 def test_copies_that_cannot_leave_keep_no_other_from_it() -> None:
     """A flow that was moved to one bucket of several peers, where no root has as many copies as it should."""
     shared = {"store_ids": {NEW: "bucket"}}
