@@ -71,7 +71,8 @@ class Offering:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds that this peer keeps replicas on now, the embedded one first."""
-        well = {kind for kind, place in self.places.items() if place.store_id is not None and not place.trouble}
+        # At the start one that was known is taken to be well: others must not take its store for another one meanwhile.
+        well = {k for k, p in self.places.items() if p.store_id is not None and p.trouble in ("", NOT_REACHED)}
         return tuple(kind for kind in KINDS if kind in self._allowed and (kind == EMBEDDED or kind in well))
 
     @property
@@ -99,7 +100,8 @@ class Offering:
 
     def keeps_on(self, kind: str) -> str:
         """Where this peer keeps what it takes in for a kind: there, or embedded, as a source for those who offer it."""
-        return kind if kind in self.kinds else EMBEDDED
+        reached = kind == EMBEDDED or (kind in self.places and not self.places[kind].trouble)
+        return kind if kind in self.kinds and reached else EMBEDDED
 
     async def look(self, kind: str, patience_s: float) -> str | None:
         """Ask a backend how it is; returns the id that its store had before, where it is another one now.

@@ -76,8 +76,7 @@ class BackendsWatch:
         if place.trouble and before in ("", NOT_REACHED) and kind not in self._failed_once:
             self._failed_once.add(kind)
             log.warning("backend %s: %s; it is asked once more", kind, place.trouble)
-            if not before:
-                place.trouble = ""
+            place.trouble = before
             return
         self._failed_once.discard(kind)
         if place.trouble:

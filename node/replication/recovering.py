@@ -89,7 +89,7 @@ class Recovering:
 
     def _all_reached(self) -> bool:
         """Whether every backend has been asked: what lies there alone must not be taken for lost."""
-        return all(kind in self._offering.kinds for kind in self._offering.places)
+        return not any(place.trouble for place in self._offering.places.values())
 
     async def _hold_what_is_whole(self) -> None:
         """Every root wanted, or kept for records put aside, whose blocks are all here, whoever placement names for it."""

@@ -89,8 +89,8 @@ async def test_a_hiccup_at_the_start_gives_nothing_up(tmp_path: Path) -> None:
         peer.backend.down = True
         await watch.work()
         assert peer.holds, "once may be a hiccup"
-        assert offering.kinds == ("ipfs",)
-        assert offering.places["local"].trouble == "memory: it is unplugged"
+        assert offering.kinds == ("ipfs", "local"), "others must not take its store for another one"
+        assert offering.keeps_on("local") == "ipfs"
         await watch.work()
         assert not peer.holds
 
