@@ -15,12 +15,20 @@ PLACED: frozenset[PeerState] = SURE | {"suspect"}
 
 
 def wanted_elsewhere(root: RootView, to: DrainTo) -> int:
-    """How many copies a root must have on other peers before this one may leave."""
-    return root.min if to == "min" else root.max
+    """How many copies a root must have on other peers before this one may leave.
+
+    Of a root that pins want on other kinds by now it is as many: until they are there, those that are left count.
+    """
+    wanted = (root, *root.instead)
+    return max(each.min if to == "min" else each.max for each in wanted)
 
 
 def copies_elsewhere(view: SwarmView, root: RootView) -> int:
-    """How many copies of a root this peer can leave behind."""
+    """How many copies of a root this peer can leave behind, on this kind or on the one that it has moved to."""
+    return max(_stores_elsewhere(view, each) for each in (root, *root.instead))
+
+
+def _stores_elsewhere(view: SwarmView, root: RootView) -> int:
     stores = set()
     for peer_id in root.holders - root.unproven:
         peer = view.peers.get(peer_id)
@@ -63,6 +71,8 @@ class OtherKeepers:
 
     def able(self, root: RootView) -> int:
         """How many of them hold a root or may be given it, by what they say of themselves."""
+        if root.instead:
+            return max(copies_elsewhere(self._view, root), *map(self.able, root.instead))
         count = 0
         for store in self._stores(root.kind).values():
             has_room = not store.full and root.size_bytes * 100 <= store.capacity_bytes * FULL_AT_PERCENT

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.replication.emptying import OtherKeepers, Shortage, as_draining, copies_elsewhere
+from node.replication.emptying import OtherKeepers, Shortage, as_draining, copies_elsewhere, wanted_elsewhere
 from node.replication.planner import Fetch, Planner
 from node.replication.view import PeerView, RootView, SwarmView, by_key
 
@@ -35,6 +35,26 @@ def test_only_sure_copies_on_other_stores_count() -> None:
     shared = view(held)
     twins = {name: peer(name, store_ids={"ipfs": "one"}) for name in ("bob", "cyd")}
     assert copies_elsewhere(replace(shared, peers={**shared.peers, **twins}), held) == 2
+
+
+def test_what_has_moved_to_another_kind_must_be_there_before_its_last_copies_leave() -> None:
+    """Its flow is being migrated, and the copies on the new kind are yet to be made."""
+    both = frozenset({"ipfs", "s3"})
+    moved_to = root(1, kind="s3")
+    held = root(1, ME, min=0, max=0, instead=(moved_to,))
+    swarm = view(held)
+    swarm = replace(swarm, peers={name: replace(each, kinds=both) for name, each in swarm.peers.items()})
+    assert (wanted_elsewhere(held, "max"), wanted_elsewhere(held, "min")) == (2, 1)
+    assert copies_elsewhere(swarm, held) == 0
+    assert OtherKeepers(swarm).shortage([held], "max") is None
+    there = replace(held, instead=(replace(moved_to, holders=frozenset({"bob", "cyd"})),))
+    assert copies_elsewhere(swarm, there) == 2
+    assert copies_elsewhere(swarm, replace(held, holders=frozenset({ME, "bob"}))) == 1
+    nobody = view(held)
+    assert OtherKeepers(nobody).shortage([held], "max") == Shortage(peers=2, roots=1, wanted=2, able=0)
+    left = replace(held, holders=frozenset({ME, "bob", "cyd"}))
+    assert OtherKeepers(nobody).shortage([left], "max") is None, "enough old copies are left behind"
+    assert wanted_elsewhere(root(2, ME, min=0, max=0), "max") == 0, "no pin wants it"
 
 
 def test_a_full_keeper_can_hold_what_it_has_and_a_small_one_nothing_large() -> None:
