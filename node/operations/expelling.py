@@ -95,8 +95,10 @@ class Expelling:
 
     def _is_sole(self, element: Element, live: frozenset[str]) -> bool:
         wanted = self._records.wanted(element.root)
-        if wanted is None or element.kind not in wanted.kinds:
+        if wanted is None:
             return False
+        if element.kind not in wanted.kinds:  # its flow is being moved, and this copy may be the one to move from
+            return not self._parts.knowledge.holders_of_any(element.root) & live
         return not self._parts.knowledge.holders(element.root, element.kind) & live
 
 
