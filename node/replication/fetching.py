@@ -14,7 +14,15 @@ from protocol.net.bitswap import Bitswap, Session
 from protocol.net.errors import NetError
 from store.cid import inline_block
 from store.dag import check_codec, links
-from store.errors import BackendFailed, BlockCorrupt, BlockNotFound, DagTooLarge, NotInBackend, StoreFull
+from store.errors import (
+    BackendFailed,
+    BackendRefused,
+    BlockCorrupt,
+    BlockNotFound,
+    DagTooLarge,
+    NotInBackend,
+    StoreFull,
+)
 from store.store import Holding, Owner, Store
 
 FLUSH_BYTES = 8 << 20
@@ -149,7 +157,7 @@ class Fetching:
         """Hold what lies whole on the backend already: put by a peer that shares it, or before this one knew (in a thread)."""
         try:
             holding = self._store.kinds.adopt(self._root, self._kind)
-        except (NotInBackend, BlockCorrupt):
+        except (NotInBackend, BlockCorrupt, BackendRefused):  # a bucket that may not be listed refuses what it has not
             return None
         self._store.drop(self._owner)
         return holding

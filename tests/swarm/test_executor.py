@@ -21,7 +21,7 @@ from node.replication.work import Work
 from store.backends import Backend, MemoryBackend, Range
 from store.backends.contract import Stream
 from store.cid import DAG_CBOR, RAW, cid_of, cid_text
-from store.errors import BackendUnavailable, StoreFull
+from store.errors import BackendRefused, BackendUnavailable, NotInBackend, StoreFull
 from store.store import Holding, Store
 from tests.net.bitswap_net import Peer, PipeNet, pipe_net, until
 
@@ -255,6 +255,23 @@ async def test_what_lies_whole_in_a_backend_is_held_without_any_other_peer(tmp_p
         r.plan(fetch(other, "holder", kind="memory"))
         await until(lambda: r.held == [root, other])
         assert {entry.name for entry in backend.list(other)} == set(map(cid_text, blocks_of_other))
+
+
+async def test_a_bucket_that_refuses_what_it_has_not_is_put_into(tmp_path: Path) -> None:
+    """S3 answers 403 for an absent object where its keys may not list the bucket."""
+
+    class Unlisted(MemoryBackend):
+        def get(self, root: bytes, name: str, part: Range | None = None) -> bytes:
+            try:
+                return super().get(root, name, part)
+            except NotInBackend as error:
+                raise BackendRefused(self.place, "answered 403 forbidden") from error
+
+    root, blocks = dag("root")
+    async with rig(tmp_path / "me", Unlisted()) as r:
+        await r.net.peer("holder", dict(blocks))
+        r.plan(fetch(root, "holder", kind="memory"))
+        await until(lambda: r.held == [root])
 
 
 async def test_a_backend_that_fails_is_no_refusal_of_the_disk(tmp_path: Path) -> None:
