@@ -1,7 +1,8 @@
 """A web server on loopback that sends exactly the bytes it is told to, for the requests it is told of."""
 
+import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import trio
 
@@ -69,3 +70,19 @@ async def served(*hosts: str, port: int = 0) -> AsyncIterator[ScriptedWeb]:
         await nursery.start(trio.serve_listeners, web.handle, listeners)
         yield web
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def served_apart(here: str, *hosts: str) -> AsyncIterator[tuple[ScriptedWeb, ScriptedWeb]]:
+    """Two servers on one port, the first here and the second on other addresses; ports that others have are passed over."""
+    while True:
+        async with AsyncExitStack() as stack:
+            web = await stack.enter_async_context(served(here))
+            try:
+                other = await stack.enter_async_context(served(*hosts, port=web.port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            yield web, other
+            return

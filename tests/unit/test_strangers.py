@@ -22,7 +22,7 @@ from node.ingest.guarded_network import system_resolver
 from node.ingest.not_fetched import Forbidden, NotFetched, NotModified, Redirected
 from node.ingest.public_address import Address
 from node.ingest.strangers import FetchLimits, Known, Strangers
-from tests.scripted_web import ScriptedWeb, answer, redirect, served
+from tests.scripted_web import ScriptedWeb, answer, redirect, served, served_apart
 
 HERE = "127.0.0.7"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
@@ -217,7 +217,7 @@ async def test_a_hostile_url_is_refused_with_a_reason(
     url: str, reason: str, limits: FetchLimits, transient: bool, tmp_path: Path
 ) -> None:
     into = tmp_path / "fetched"
-    async with served(HERE) as web, served("127.0.0.1", "::1", port=web.port) as canary:
+    async with served_apart(HERE, "127.0.0.1", "::1") as (web, canary):
         script(web)
         text = url.format(port=web.port, here=f"http://good.test:{web.port}")
         with pytest.raises(NotFetched) as refused:
