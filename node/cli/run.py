@@ -1,5 +1,6 @@
 """`run`: the daemon, in the foreground."""
 
+import gc
 import os
 
 import click
@@ -49,6 +50,7 @@ def command(
     if not (data_dir / "identity.key").exists():
         raise Failed(f"{data_dir}: no peer here", hint="make it: pinakothek init")
     effective = load(data_dir, os.environ, flags)
+    gc.disable()  # a quarter of the imports' time; the daemon seeks cycles once it has started
     from node.daemon import run
 
     return run(effective, as_json=as_json)
