@@ -14,6 +14,7 @@ from protocol.limits import ADDR_BYTES, CID_BYTES, COPIES_MAX, TIME_MS_MAX
 from protocol.stamp import Stamp, stamp_from_wire
 
 T = TypeVar("T")
+_CID_LEAST, _CID_MOST = CID_BYTES
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -86,10 +87,13 @@ class Fields:
         return self.needed(name, self.binary_or_none(name, low, high))
 
     def cid_or_none(self, name: str) -> bytes | None:
+        found = self._body.get(name)
+        if found is None or (type(found) is bytes and _CID_LEAST <= len(found) <= _CID_MOST):
+            return found
         return self.binary_or_none(name, *CID_BYTES)
 
     def cid(self, name: str) -> bytes:
-        return self.binary(name, *CID_BYTES)
+        return self.needed(name, self.cid_or_none(name))
 
     def text_or_none(self, name: str, max_bytes: int, *, lines: bool = False) -> str | None:
         """Return a text of 1 to `max_bytes` UTF-8 bytes without control characters (unless `lines`)."""
@@ -101,6 +105,9 @@ class Fields:
         return self._checked_text(name, found, max_bytes, lines)
 
     def text(self, name: str, max_bytes: int, *, lines: bool = False) -> str:
+        found = self._body.get(name)
+        if type(found) is str and 0 < len(found) <= max_bytes and found.isascii() and found.isprintable():
+            return found
         return self.needed(name, self.text_or_none(name, max_bytes, lines=lines))
 
     def _checked_text(self, name: str, found: object, max_bytes: int, lines: bool) -> str:

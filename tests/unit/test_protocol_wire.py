@@ -162,6 +162,15 @@ def test_fields_of_a_later_version_are_left_alone() -> None:
     assert type(RECORDS["flow"]).from_body(body) == RECORDS["flow"]
 
 
+@pytest.mark.parametrize("name", sorted({**RECORDS["pin"].to_body(), "deleted": True, "trashed_ms": 1}))
+def test_each_field_of_a_pin_is_read_and_checked_whatever_others_there_are(name: str) -> None:
+    full, small = {**RECORDS["pin"].to_body(), "deleted": True, "trashed_ms": 1}, RECORDS["pin-small"].to_body()
+    read = type(RECORDS["pin"]).from_body({**small, name: full[name]})
+    assert read.to_body() == {**small, name: full[name]}
+    with pytest.raises(Refused):
+        type(RECORDS["pin"]).from_body({**small, name: {"no": "field"}})
+
+
 @pytest.mark.parametrize("name", ["../a", "/a", "a//b", "a/./b", "a/..", ".", "", "a\0b"])
 def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
     body = {**RECORDS["pin"].to_body(), "name": name}
