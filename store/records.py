@@ -16,10 +16,13 @@ PAGE_ROWS = 1000
 KEYS_AT_ONCE = 500
 _SET = (
     "INSERT INTO records(key, kind, signed, readable, segment, offset_bytes, length_bytes, seal)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO UPDATE SET kind = excluded.kind, signed = excluded.signed,"
+    " VALUES {} ON CONFLICT(key) DO UPDATE SET kind = excluded.kind, signed = excluded.signed,"
     " readable = excluded.readable, segment = excluded.segment, offset_bytes = excluded.offset_bytes,"
     " length_bytes = excluded.length_bytes, seal = excluded.seal"
 )
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?)"
+ROWS_AT_ONCE = 100
+"""In one statement. SQLite lets others run at each, and a busy event loop gives the turn back only after a while."""
 
 Sealed = tuple[bytes, bytes | None]
 """A record's signed bytes and its seal."""
@@ -46,7 +49,9 @@ def _put_some(batch: Batch, entries: Sequence[RecordEntry]) -> None:
             count_dead(batch.db, *former[entry.key])
         former[entry.key] = (number, len(line))
         placed.append((entry.key, entry.kind, entry.raw, readable, number, offset_bytes, len(line), entry.seal))
-    batch.db.executemany(_SET, placed)
+    for at in range(0, len(placed), ROWS_AT_ONCE):
+        some = placed[at : at + ROWS_AT_ONCE]
+        batch.db.execute(_SET.format(", ".join([_ROW] * len(some))), [value for row in some for value in row])
 
 
 def forget(batch: Batch, keys: Iterable[bytes]) -> None:
@@ -67,7 +72,9 @@ def set_line(db: apsw.Connection, line: Line, number: int, offset_bytes: int, le
     former = db.execute("SELECT segment, length_bytes FROM records WHERE key = ?", (line.key,)).fetchone()
     if former is not None:
         count_dead(db, *former)
-    db.execute(_SET, (line.key, line.kind, line.raw, line.readable, number, offset_bytes, length_bytes, None))
+    db.execute(
+        _SET.format(_ROW), (line.key, line.kind, line.raw, line.readable, number, offset_bytes, length_bytes, None)
+    )
 
 
 def count_dead(db: apsw.Connection, number: int, length_bytes: int) -> None:

@@ -30,7 +30,7 @@ from protocol.sync_trigger import SyncTrigger
 log = logging.getLogger("pinakothek.sync")
 
 CALL_TIMEOUT_S = 20.0
-CALLS_AT_ONCE = 4
+CALLS_AT_ONCE = 8
 """While some pages of records are checked and written, others are on their way."""
 LOOK_S = 0.5
 SYNC_TIMEOUT_S = 600.0
