@@ -1,5 +1,6 @@
 """A flow goes round all kinds of backend, with a real Kubo and a real S3 server, and is killed twice on the way."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.demo.peers import Peer, founded, wait_until
+from tests.e2e.pictures import make_pictures
 from tests.e2e.swarms import assert_doctor_is_content, read_back
 from tests.kubo import Kubo
 from tests.s3 import KEY, SECRET, S3Server
@@ -14,6 +16,9 @@ from tests.s3 import KEY, SECRET, S3Server
 pytestmark = [pytest.mark.slow, pytest.mark.interop]
 
 PHOTOS = sorted((Path(__file__).parents[2] / "node" / "demo" / "photos").glob("*.jpg"))[:4]
+IMAGES = int(os.environ.get("PINAKOTHEK_ALBUM", "4"))
+"""How many go round; those beyond the photos are made."""
+MOVE_TIMEOUT_S = 240 + IMAGES
 VARIANTS = ("original", "display", "large", "medium", "small", "image.json")
 ROUND = ("s3", "local", "kubo", "ipfs")
 KILLED = ("local", "ipfs")
@@ -40,11 +45,12 @@ def peers(tmp_path: Path) -> Iterator[list[Peer]]:
             yield running
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(360 + 10 * IMAGES)
 def test_a_flow_goes_round_all_backends(peers: list[Peer], tmp_path: Path) -> None:
     anna = peers[0]
     anna.call("charter", "set", "--counts", "ipfs,s3,local,kubo", "--replicas", "1:1")
-    roots = [row["root"] for row in anna.rows("add", *map(str, PHOTOS), "--flow", "album")]
+    pictures = PHOTOS[:IMAGES] + make_pictures(max(0, IMAGES - len(PHOTOS)), tmp_path / "in", seed=71)
+    roots = [row["root"] for row in anna.rows("add", *map(str, pictures), "--flow", "album")]
     before = {variant: read_back(anna, roots[0], tmp_path, variant) for variant in VARIANTS}
     for kind in ROUND:
         move(anna, kind)
@@ -52,7 +58,7 @@ def test_a_flow_goes_round_all_backends(peers: list[Peer], tmp_path: Path) -> No
         for peer in peers:
             restored = tmp_path / f"{kind}-{peer.name}"
             peer.call("get", "--flow", "album", "-o", str(restored))
-            assert all((restored / photo.name).read_bytes() == photo.read_bytes() for photo in PHOTOS), kind
+            assert all((restored / photo.name).read_bytes() == photo.read_bytes() for photo in pictures), kind
         for variant, content in before.items():
             assert read_back(anna, roots[0], tmp_path, variant) == content, f"{kind} {variant}"
     for peer in peers:
@@ -77,6 +83,6 @@ def move(peer: Peer, kind: str) -> None:
         wait_until(
             lambda: not peer.run("flow", "migrate", "album", "--dry-run").returncode, timeout_s=60, what="it is back"
         )
-    last = peer.rows("flow", "migrate", "album", timeout_s=240)[-1]
-    assert (last["state"], last["backend"], last["moved"]) == ("done", kind, len(PHOTOS)), last
+    last = peer.rows("flow", "migrate", "album", timeout_s=MOVE_TIMEOUT_S)[-1]
+    assert (last["state"], last["backend"], last["moved"]) == ("done", kind, IMAGES), last
     assert last["old_copies"] == 0
