@@ -93,8 +93,8 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
 
         await daemon.start(nursery, stop, grace_s=GRACE_S)
         await nursery.start(partial(serve_control, operations, config.data_dir, stop, version=VERSION))
-        nursery.start_soon(operations.migrating.run)
         await nursery.start(parts.jobs.run)
+        nursery.start_soon(operations.migrating.adopt)
         nursery.start_soon(operations.uploads.run)
         nursery.start_soon(operations.editing.run)
         if parts.gateway is not None:

@@ -19,7 +19,8 @@ class JobRow:
         attempts: runs begun since the last finished step.
         retry_at: when a job that waits after a failed try is tried again.
         root: the image that it made.
-        result: of a job that is done; of one that takes an image in, as `add` answers.
+        result: of a job that is done; of one that takes an image in, as `add` answers. Of one that was paused or cancelled
+            how it left things, where its kind says so (`told` for people).
         error_code: the exit code that the command line has for `error`; 0 without one.
     """
 
@@ -60,7 +61,7 @@ class JobEvent:
         kind: queued, started, a step's name (such as fetched, checked, variants, stored, pinned), retrying, paused,
             resumed, cancelled, done or failed.
         id, job, name: the job's id, its kind, and what it is about.
-        detail: the reason of `failed` and `retrying`.
+        detail: the reason of `failed` and `retrying`; how `paused` and `cancelled` left things, where the kind says so.
     """
 
     seq: int

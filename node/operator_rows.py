@@ -157,10 +157,12 @@ class MigrationRow:
     """How the move of a flow to `backend` stands.
 
     Attributes:
-        state: `moving` while images lack copies there, `leaving` while old copies are let go, `done`.
+        state: `moving` while images lack copies there, `leaving` while old copies are let go, `done`; `cancelled` or
+            `failed` where its job ended so.
         images, bytes: of the flow; `moved`, `bytes_moved` of those that have their copies there.
         old_copies: on peers that are here, on backends that nothing wants them on.
         waiting: why it cannot go on, None where it can.
+        job: the job that moves it.
     """
 
     flow: str
@@ -172,3 +174,4 @@ class MigrationRow:
     bytes_moved: int
     old_copies: int
     waiting: str | None = None
+    job: int = 0

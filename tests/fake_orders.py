@@ -91,7 +91,8 @@ class FakeOrders:
         if flow == "s3":
             raise RefusedByPolicy("backend s3: no keeper that is here offers it", hint="configure backends.s3 on one")
         row = MigrationRow(
-            flow=flow, backend="local", state="moving", images=2, moved=0, bytes=3000, bytes_moved=0, old_copies=0
+            flow=flow, backend="local", state="moving", images=2, moved=0, bytes=3000, bytes_moved=0, old_copies=0,
+            job=5,
         )  # fmt: skip
         leaving = replace(row, state="leaving", moved=2, bytes_moved=3000, old_copies=2)
         self.migrated = [leaving, replace(leaving, state="done", old_copies=0)]

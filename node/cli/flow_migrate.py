@@ -11,10 +11,11 @@ from node.cli.progress import progress
 from node.cli.session import Session
 from node.cli.verb import Verb, json_option, pass_session
 from node.control.client import quote
-from node.errors import DONE, INTERRUPTED, DaemonNotRunning
+from node.errors import DONE, INTERRUPTED, DaemonNotRunning, Failed
 from node.quantities import size_text
 
 LOOK_S = 0.3
+ENDS = ("done", "cancelled", "failed")
 
 
 @click.command("migrate", cls=Verb)
@@ -26,7 +27,8 @@ def migrate_flow(session: Session, name: str, dry_run: bool, as_json: bool) -> i
     """Move a flow's images to the backend that it names now: see `flow set --backend`.
 
     Each is copied there and checked; an old copy goes once every copy that the image should have is on the new backend.
-    Ctrl-C leaves it moving, and so does a restart; called again, it is watched again.
+    Ctrl-C leaves it moving, and so does a restart; called again, it is watched again. It is a job: see `jobs` for how to
+    pause or cancel it.
     """
     path = f"/v1/flows/{quote(name)}/migration"
     if dry_run:
@@ -57,10 +59,15 @@ def _follow(session: Session, path: str, row: dict[str, Any], *, as_json: bool) 
             elif not as_json and row["waiting"] not in (None, waiting):
                 click.echo(f"waiting: {printable(row['waiting'])}", err=True)
             shown, waiting = row, row["waiting"]
-            if row["state"] == "done":
+            if row["state"] in ENDS:
                 break
             time.sleep(LOOK_S)
             row = session.control.call("GET", path)
+    if row["state"] != "done":
+        raise Failed(
+            f"flow {row['flow']}: job {row['job']} was {row['state']}{': ' if row['waiting'] else ''}{row['waiting'] or ''}",
+            hint=f"`pinakothek jobs show {row['job']}` says how it left things; called again, it goes on",
+        )
     if not as_json:
         stay = f"; {plural(row['old_copies'], 'old copy', 'old copies')} stay for now" if row["old_copies"] else ""
         say(f"flow {printable(row['flow'])}: {plural(row['moved'], 'image')} on {row['backend']}{stay}")

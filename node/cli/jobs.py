@@ -85,6 +85,8 @@ def show(session: Session, job: int, as_json: bool) -> None:
     for name in ("kind", "name", "state", "step", "error", "attempts", "retry_at", "root", "created_at", "changed_at"):
         if row[name] is not None:
             say(f"{name.replace('_', ' '):11} {printable(row[name])}")
+    if told := (row["result"] or {}).get("told"):
+        say(f"{'left':11} {printable(told)}")
 
 
 def _act(verb: str, what: str) -> click.Command:
@@ -98,7 +100,9 @@ def _act(verb: str, what: str) -> click.Command:
             if as_json:
                 emit(row)
             else:
-                say(f"job {job} is {row['state']}" if row["state"] != "queued" else f"job {job} is {DONE_WORDS[verb]}")
+                told = (row["result"] or {}).get("told", "") if row["state"] in ("paused", "cancelled") else ""
+                word = row["state"] if row["state"] != "queued" else DONE_WORDS[verb]
+                say(f"job {job} is {word}{': ' if told else ''}{printable(told)}")
 
     return act
 

@@ -32,6 +32,8 @@ class Run:
     Attributes:
         job: as it was when the run began.
         done, total, unit: what `progress` said last.
+        left: where the handler sets it, how a run left things that was ended by a pause or a cancel: the job's result
+            from then on. `told` in it is for people.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Run:
         self.done = 0
         self.total: int | None = None
         self.unit = ""
+        self.left: Mapping[str, Any] | None = None
         self._make_folder = make_folder
         self._commit_steps = commit_steps
         self._steps = dict(job.steps)

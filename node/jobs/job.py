@@ -37,7 +37,7 @@ class Job:
         steps: finished step → what it left, in order.
         attempts: runs begun since the last finished step; with `tries` of them it fails.
         due_ms: not to be run before (wall clock).
-        result: of a job that is done.
+        result: of a job that is done; of one paused or cancelled how its run left things, where its kind says so.
         error: why it failed, or the last try did; `exit_code` belongs to it.
         created_ms, changed_ms: wall clock.
     """

@@ -260,7 +260,7 @@ class Jobs:
             if ended is not None and (ended.job.state is State.DONE or running.wish is None):
                 return ended
             if running.wish is not None:
-                return running.wish(job)
+                return rules.leaving(running.wish(job), running.run.left if running.run else None)
             return rules.stopped(job, self._now_ms())
 
         try:

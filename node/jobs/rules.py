@@ -50,7 +50,8 @@ def started(job: Job, now_ms: int) -> Change:
     """A run begins. Counted before it does anything, so that a job that kills the daemon is not begun for ever."""
     _expect(job, State.QUEUED)
     return Change(
-        replace(job, state=State.RUNNING, attempts=job.attempts + 1, changed_ms=now_ms), (Happening("started"),)
+        replace(job, state=State.RUNNING, attempts=job.attempts + 1, result=None, changed_ms=now_ms),
+        (Happening("started"),),
     )
 
 
@@ -126,6 +127,14 @@ def cancelled(job: Job, now_ms: int) -> Change:
     if job.state is State.DONE:
         raise _refused(job, "there is nothing to cancel")
     return Change(replace(job, state=State.CANCELLED, changed_ms=now_ms), (Happening("cancelled"),))
+
+
+def leaving(change: Change, left: Mapping[str, Any] | None) -> Change:
+    """A run was ended by a pause or a cancel, and says how it left things."""
+    if left is None:
+        return change
+    told = tuple(replace(each, detail=left.get("told", "")) for each in change.happenings)
+    return Change(replace(change.job, result=left), told)
 
 
 def retried(job: Job, now_ms: int, *, keep_steps: bool) -> Change:

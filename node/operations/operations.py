@@ -85,7 +85,7 @@ class Operations:
     """`node.service.Service` over the parts of a running daemon. Make it once the records are loaded.
 
     Attributes:
-        migrating: moves flows; to be run.
+        migrating: moves flows, as jobs.
         uploads: those that are expected; to be run.
         editing: sessions in which images are edited; to be run.
         invites_open_until_ms: until when an invite made here can be redeemed, wall-clock milliseconds; 0 without one.

@@ -80,6 +80,9 @@ def test_a_flow_moves_to_another_backend(peers: list[Peer], album: dict[str, dic
     assert {(row["root"], row["backend"], row["to"]) for row in planned} == {(r, "ipfs", "local") for r in album}
     done = migrate(anna)
     assert (done["images"], done["moved"], done["old_copies"]) == (len(album), len(album), 0)
+    [job] = anna.rows("jobs", "--kind", "migrate")
+    assert (job["id"], job["name"], job["state"], job["step"]) == (done["job"], "album", "done", "left")
+    assert (job["result"]["moved"], job["progress"]) == (len(album), 1.0)
     assert anna.rows("flow", "migrate", "album", "--dry-run") == []
     for peer in peers:
         folders = archived(peer)
@@ -105,11 +108,13 @@ def test_a_move_that_was_killed_goes_on(peers: list[Peer], album: dict[str, dict
     anna.call("flow", "set", "album", "--backend", "ipfs")
     with subprocess.Popen(anna.command("flow", "migrate", "album", "--json"), stdout=subprocess.PIPE, text=True) as cli:
         assert cli.stdout is not None
-        assert json.loads(cli.stdout.readline())["state"] == "moving"
+        begun = json.loads(cli.stdout.readline())
+        assert begun["state"] == "moving"
         anna.kill()
     assert cli.returncode == 4
     anna.start()
     done = migrate(anna)
+    assert anna.one("jobs", "show", str(begun["job"]))["state"] == "done"
     assert (done["backend"], done["moved"], done["old_copies"]) == ("ipfs", len(album), 0)
     check(peers, album, tmp_path)
     for peer in peers:

@@ -6,16 +6,17 @@ import pytest
 from trio.testing import MockClock
 
 from node.operations import policy
-from node.operations.migrating import LEAVING_SPACING, Migrating, _Move
+from node.operations.moving import LEAVING_SPACING, Move
 
 
 async def test_looking_for_old_copies_leaves_the_time_to_others(
     mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(policy, "live_keepers", lambda *_: 3)
-    counting = SimpleNamespace(wanted=lambda _: SimpleNamespace(max=2, kinds=("s3",)))
-    parts = SimpleNamespace(store=SimpleNamespace(facts=lambda _: {}), records=SimpleNamespace(counting=counting))
-    migrating = Migrating(parts)  # type: ignore[arg-type]
+    monkeypatch.setattr(policy, "backend_of", lambda *_: "s3")
+    counting = SimpleNamespace(wanted=lambda _: SimpleNamespace(max=2, kinds=("s3",)), pins_by_flow=lambda _: ())
+    parts = SimpleNamespace(records=SimpleNamespace(counting=counting))
+    move = Move(parts, "album")  # type: ignore[arg-type]
     looked_at: list[bytes] = []
 
     def old_holders(root: bytes) -> list[str]:
@@ -23,12 +24,11 @@ async def test_looking_for_old_copies_leaves_the_time_to_others(
         looked_at.append(root)
         return ["a"]
 
-    monkeypatch.setattr(migrating, "_old_holders", old_holders)
-    move = _Move("album", "s3")
+    monkeypatch.setattr(move, "_old_holders", old_holders)
     move.leaving.extend(bytes([n]) for n in range(100))
     for _ in range(3):
-        await migrating._see_what_left(move)
+        await move._see_what_left()
     assert (len(looked_at), move.old_copies) == (100, 100)
     mock_clock.jump(LEAVING_SPACING * 1.0 + 0.1)
-    await migrating._see_what_left(move)
+    await move._see_what_left()
     assert len(looked_at) == 200
