@@ -153,9 +153,8 @@ class Kinds:
             there = kept.state(self._readers, root, kind) is not None
             with self._naming(root, kind):
                 objects = plan_objects(root, get_block, size_of, whole_files=backend.whole_files)
-                put = partial(_put, backend, root, get_block, there=there)
-                self._each(kind, put, objects[:-1])
-                put(objects[-1])
+                self._each(kind, partial(_put, backend, root, get_block, there=there), objects[:-1])
+                _put(backend, root, get_block, objects[-1], there=False)  # there or not: it is what a Kubo pins by
                 return self._writer.run(lambda batch: self._list(batch, root, kind, objects, commit))
 
     def adopt(self, root: bytes, kind: str) -> Holding:

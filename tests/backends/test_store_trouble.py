@@ -8,7 +8,9 @@ import pytest
 
 from store import kept
 from store.backends.contract import Stream
+from store.cid import cid_text
 from store.errors import BackendUnavailable, BlockNotFound
+from tests.backends.blocks import Blocks
 from tests.backends.fragile import Fragile
 from tests.backends.images import image
 from tests.backends.steps import JOB, held, hold_again, leave_embedded, opened_with, take_in
@@ -18,6 +20,17 @@ from tests.unit.store.made import Clock
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+class Pinning(Blocks):
+    """A Kubo in memory, whose pins may fail."""
+
+    pins = True
+
+    def _keep(self, root: bytes) -> None:
+        if not self.pins:
+            raise BackendUnavailable(self.place, "did not answer in time")
+        super()._keep(root)
 
 
 def test_what_was_held_and_is_put_anew_is_still_held_after_a_crash(tmp_path: Path, clock: Clock) -> None:
@@ -36,6 +49,29 @@ def test_what_was_held_and_is_put_anew_is_still_held_after_a_crash(tmp_path: Pat
     assert held(again) == {(one.root, "local")}
     assert again.kinds.missing("local") == [(lost[0], (one.root,))]
     again.close()
+
+
+@pytest.mark.parametrize("unpinned", ["the pin failed", "an erasure broke off"])
+def test_a_root_whose_blocks_are_there_is_pinned_all_the_same(tmp_path: Path, clock: Clock, unpinned: str) -> None:
+    """Kubo has every block, and would collect them."""
+    one, blocks = image("one", size_bytes=3000), Pinning()
+    store = opened_with(tmp_path, clock, {"kubo": blocks})
+    store.put(one.blocks.items(), owner=JOB)
+    if unpinned == "the pin failed":
+        blocks.pins = False
+        with pytest.raises(BackendUnavailable):
+            hold_again(store, one, "kubo")
+        blocks.pins = True
+    else:
+        take_in(store, one, "kubo")
+        store.release(one.root, "kubo")
+        store._writer.run(lambda batch: kept.unlist(batch.db, one.root, "kubo", clock.now_ms))
+        blocks.delete(one.root, cid_text(one.root))
+        store.put(one.blocks.items(), owner=JOB)
+    assert blocks.kept == set()
+    assert hold_again(store, one, "kubo")
+    assert blocks.kept == {one.root}
+    store.close()
 
 
 def test_a_backend_that_hangs_keeps_no_other_from_its_work(tmp_path: Path, clock: Clock) -> None:
