@@ -78,10 +78,16 @@ class Tickets:
 
     def get(self, upload_id: str, now_ms: int) -> Ticket:
         """One ticket. Raises: NotFound: there is none, or it has expired."""
-        for ticket in self._rows("WHERE id = ?", (upload_id,)):
-            if ticket.expires_ms > now_ms or ticket.job is not None:
-                return ticket
+        ticket = self.find(upload_id)
+        if ticket is not None and (ticket.expires_ms > now_ms or ticket.job is not None):
+            return ticket
         raise NotFound(f"upload {upload_id[:40]!r}: no such upload, or it has expired")
+
+    def find(self, upload_id: str) -> Ticket | None:
+        """One ticket, also one that has expired; None where there is none."""
+        for ticket in self._rows("WHERE id = ?", (upload_id,)):
+            return ticket
+        return None
 
     def every(self) -> list[Ticket]:
         """All of them, those that have expired included."""

@@ -74,6 +74,7 @@ class Uploads:
         self._check_room = check_room
         self._tickets = Tickets(jobs.ledger)
         self._receiving: set[str] = set()
+        self._completing: set[str] = set()
 
     async def open(self, request: NewUpload) -> Opened:
         """Expect an upload. Raises: UserError: it could not be taken in anyhow."""
@@ -165,6 +166,13 @@ class Uploads:
 
     async def complete(self, upload_id: str) -> Job:
         """Have a job take in what was uploaded; asked again, the same job. Raises: NotFound; Failed: it has not come."""
+        self._completing.add(upload_id)  # it may expire before a job has it
+        try:
+            return await self._complete(upload_id)
+        finally:
+            self._completing.discard(upload_id)
+
+    async def _complete(self, upload_id: str) -> Job:
         ticket = await self._ticket(upload_id)
         if ticket.job is not None:
             return await self._jobs.get(ticket.job)
@@ -175,7 +183,7 @@ class Uploads:
             "media_type": ticket.media_type, "options": ticket.options,
         }  # fmt: skip
         name = str(ticket.options.get("name") or "upload")
-        job = await self._jobs.submit(uploaded.KIND, request, name=name, key=upload_id)
+        job = await self._jobs.submit(uploaded.KIND, request, name=name, key=upload_id, tries=uploaded.TRIES)
         await trio.to_thread.run_sync(self._tickets.taken_in_by, upload_id, job.id)
         return job
 
@@ -184,28 +192,31 @@ class Uploads:
         while True:
             try:
                 await self.sweep()
-            except StoreError as error:
+            except (StoreError, OSError) as error:
                 log.warning("uploads are not looked after: %s", error)
             await trio.sleep(SWEEP_S)
 
     async def sweep(self) -> None:
-        """Forget the tickets that have expired or whose job has ended, and remove the bytes of nobody."""
-        kept: set[str] = set()
+        """Forget the tickets that have expired or whose job is over, and remove the bytes of nobody."""
         for ticket in await trio.to_thread.run_sync(self._tickets.every):
-            if await self._is_over(ticket):
+            if await self._is_over(ticket.id):
                 await self._forget(ticket)
-            else:
-                kept.add(ticket.id)
-        kept |= {f"{upload_id}.part" for upload_id in self._receiving}
-        await trio.to_thread.run_sync(self._jobs.workplace.scrub_uploads, kept)
+        # Looked at in this order: whoever's bytes were there has had a ticket, and one that is gone by now was let go.
+        found = await trio.to_thread.run_sync(self._jobs.workplace.uploads)
+        expected = {ticket.id for ticket in await trio.to_thread.run_sync(self._tickets.every)}
+        kept = expected | {f"{upload_id}.part" for upload_id in self._receiving}
+        await trio.to_thread.run_sync(self._jobs.workplace.remove_uploads, [name for name in found if name not in kept])
 
-    async def _is_over(self, ticket: Ticket) -> bool:
-        if ticket.id in self._receiving:
+    async def _is_over(self, upload_id: str) -> bool:
+        """Asked of each anew: a backend that is slow to forget the one before may have kept us for minutes."""
+        ticket = await trio.to_thread.run_sync(self._tickets.find, upload_id)
+        if ticket is None or upload_id in self._receiving or upload_id in self._completing:
             return False
         if ticket.job is None:
             return ticket.expires_ms <= wall_ms()
         try:
-            return (await self._jobs.get(ticket.job)).has_ended
+            job = await self._jobs.get(ticket.job)
+            return job.has_ended and not self._jobs.keeps(job)
         except NotFound:
             return True
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from node.jobs.job import Job
 
@@ -14,13 +14,16 @@ class Handler(Protocol):
         kind: its name, a word.
         at_once: how many may run together.
         steps: the steps it finishes, in order: what `progress` is reckoned from.
-        keeps_failed: a failed job's folder and steps stay, so that a retry goes on where it was.
+        keeps_failed: a failed job's folder and steps stay, so that a retry goes on where it was; `worn out`: those of one
+            that was tried as often as it may be, for want of something that others have to mend.
     """
 
     kind: str
     at_once: int
     steps: tuple[str, ...]
-    keeps_failed: bool
+
+    @property
+    def keeps_failed(self) -> bool | Literal["worn out"]: ...
 
     async def run(self, run: "Run") -> Mapping[str, Any]:
         """Do one job, or what is left of it; its result."""

@@ -191,7 +191,7 @@ class Jobs:
             await self._change(job.id, lambda job: rules.found_running(job, self._now_ms()))
         live = [State.QUEUED, State.PAUSED, State.FAILED]
         found = [await trio.to_thread.run_sync(self.ledger.with_state, state) for state in live]
-        kept = {job.id for jobs in found for job in jobs if not job.has_ended or self._keeps(job)}
+        kept = {job.id for jobs in found for job in jobs if not job.has_ended or self.keeps(job)}
         await trio.to_thread.run_sync(self.workplace.scrub_jobs, kept)
 
     async def _start_some(self, nursery: trio.Nursery) -> float:
@@ -285,7 +285,7 @@ class Jobs:
         with trio.CancelScope(shield=True):  # a change that is durable is told
             async with self._turn:  # so that a folder is gone before a retry makes it anew
                 before, after = await trio.to_thread.run_sync(self.ledger.change, job_id, rule)
-                if after.has_ended and not before.has_ended and not self._keeps(after):
+                if after.has_ended and not before.has_ended and not self.keeps(after):
                     await trio.to_thread.run_sync(self.workplace.remove_job, job_id)
         if before.state is not after.state:
             self._tell(before, after)
@@ -293,11 +293,14 @@ class Jobs:
         return after
 
     def _retried(self, job: Job) -> Change:
-        return rules.retried(job, self._now_ms(), keep_steps=self._keeps(job))
+        return rules.retried(job, self._now_ms(), keep_steps=self.keeps(job))
 
-    def _keeps(self, job: Job) -> bool:
+    def keeps(self, job: Job) -> bool:
+        """Whether a job's folder and steps stay although it has failed."""
         handler = self.handlers.get(job.kind)
-        return job.state is State.FAILED and handler is not None and handler.keeps_failed
+        if handler is None or job.state is not State.FAILED:
+            return False
+        return job.attempts >= job.tries if handler.keeps_failed == "worn out" else handler.keeps_failed
 
     async def _folder(self, job_id: int) -> Any:
         return await trio.to_thread.run_sync(self.workplace.make_job, job_id)

@@ -6,7 +6,7 @@ those who know which of them are still wanted.
 
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,12 +41,24 @@ class Workplace:
         shutil.rmtree(self.folder / JOBS / str(job_id), ignore_errors=True)
 
     def scrub_jobs(self, kept: Collection[int]) -> None:
-        """Remove the folders of jobs that are none of `kept`."""
-        _scrub(self.folder / JOBS, {str(job_id) for job_id in kept})
+        """Remove the folders of jobs that are none of `kept`; what cannot be removed is left to the next start."""
+        names = {str(job_id) for job_id in kept}
+        with suppress(OSError):
+            for name in os.listdir(self.folder / JOBS):
+                if name not in names:
+                    _remove(self.folder / JOBS / name)
 
-    def scrub_uploads(self, kept: Collection[str]) -> None:
-        """Remove the bytes of uploads that are none of `kept`."""
-        _scrub(self.folder / UPLOADS, set(kept))
+    def uploads(self) -> list[str]:
+        """What lies where uploads go. Raises: OSError."""
+        try:
+            return os.listdir(self.folder / UPLOADS)
+        except FileNotFoundError:
+            return []
+
+    def remove_uploads(self, names: Iterable[str]) -> None:
+        """Remove these; what cannot be removed is left to the next time."""
+        for name in names:
+            _remove(self.folder / UPLOADS / name)
 
     def used_bytes(self) -> int:
         """What lies in the workspace now: it holds what is in hand, so counting it is quick."""
@@ -85,20 +97,12 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _scrub(folder: Path, kept: set[str]) -> None:
-    """Remove the rest; what a disk that is read-only keeps is left to the next time."""
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.name in kept:
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                os.unlink(entry.path)
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _size_bytes(folder: Path) -> int:

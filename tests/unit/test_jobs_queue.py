@@ -277,6 +277,8 @@ def test_what_cannot_be_removed_is_left_to_the_next_time(tmp_path: Path, monkeyp
         workplace.upload(name).write_bytes(b"x")
     with monkeypatch.context() as disk:
         disk.setattr(os, "unlink", refuse)
-        workplace.scrub_uploads(["a"])
-    workplace.scrub_uploads(["a"])
+        disk.setattr(Path, "unlink", refuse)
+        workplace.remove_uploads(["b"])
+    assert sorted(workplace.uploads()) == ["a", "b"]
+    workplace.remove_uploads(["b"])
     assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["a"]

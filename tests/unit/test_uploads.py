@@ -1,6 +1,9 @@
 """Uploads: what is refused before and while it comes, what a restart changes, and a place in a backend."""
 
+import errno
 import hashlib
+import itertools
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +16,7 @@ from node.add_options import AddOptions
 from node.errors import Failed, NotFound, RefusedByPolicy, TimedOut, UserError
 from node.ingest import tickets, uploads
 from node.ingest.taking import Given
-from node.ingest.uploaded import Upload
+from node.ingest.uploaded import TRIES, Upload
 from node.ingest.uploads import Opened, Uploads
 from node.job_service import NewUpload
 from node.jobs.errors import Trouble
@@ -22,7 +25,7 @@ from node.jobs.ledger import Ledger
 from node.jobs.queue import Jobs
 from node.jobs.workplace import Workplace
 from node.rows import Added
-from store.backends import UPLOADS, PresignedPut
+from store.backends import UPLOADS, PresignedPut, Range
 from store.backends.memory import MemoryBackend
 from tests.pictures import saved, scene
 
@@ -34,12 +37,15 @@ class Taking:
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []
+        self.trouble: Trouble | None = None
 
     def check(self, name: str, options: AddOptions) -> None:
         if options.flow == "closed":
             raise RefusedByPolicy("flow closed: this peer is none of those who may add to it")
 
     async def take(self, given: Given) -> Added:
+        if self.trouble is not None:
+            raise self.trouble
         self.taken.append(given.path.read_bytes())
         return Added(path=given.told, root="bafy", original="bafk", new=True, size_bytes=1, copies=1)
 
@@ -287,3 +293,98 @@ async def test_a_flow_in_a_bucket_is_uploaded_there_and_checked_here(tmp_path: P
         assert f"{len(PICTURE) - 1} of {len(PICTURE)} bytes came" in ((await house.done(short)).error or "")
         await house.uploads.sweep()
         assert list(bucket.list(UPLOADS)) == []
+
+
+async def test_what_comes_while_a_backend_is_slow_to_forget_another_is_kept(tmp_path: Path) -> None:
+    """Bytes that were acknowledged during a look, and a job that was queued during it, at the last moment."""
+    asked_to_forget, may_go_on = threading.Event(), threading.Event()
+
+    class Slow(Bucket):
+        def delete(self, root: bytes, name: str) -> None:
+            asked_to_forget.set()
+            assert may_go_on.wait(60)
+            super().delete(root, name)
+
+    async with running(tmp_path, Slow()) as house, trio.open_nursery() as nursery:
+        while True:  # the slow one is looked at before the other: ids are random
+            slow = await house.uploads.open(asked(options=AddOptions(flow="bucket"), expires_s=0.001))
+            last = await house.uploads.open(asked())
+            if slow.ticket.id < last.ticket.id:
+                break
+        await house.uploads.receive(last.ticket.id, last.secret, pieces(PICTURE))
+        nursery.start_soon(house.uploads.sweep)
+        await trio.to_thread.run_sync(asked_to_forget.wait)
+        during = await house.uploads.open(asked())
+        await house.uploads.receive(during.ticket.id, during.secret, pieces(PICTURE))
+        house.jobs.handlers["upload"].at_once = 0
+        queued = await house.uploads.complete(last.ticket.id)
+        with house.ledger.transaction() as db:
+            db.execute("UPDATE uploads SET expires_ms = 1 WHERE id = ?", (last.ticket.id,))
+        may_go_on.set()
+    with trio.fail_after(60):
+        async with running(tmp_path) as house:
+            assert {path.name for path in house.folder.iterdir()} >= {during.ticket.id}
+            assert (await house.done(during)).state is State.DONE
+            assert (await house.jobs.ended(queued.id)).state is State.DONE
+
+
+async def test_a_folder_that_cannot_be_looked_into_does_not_end_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, thrice = 0, trio.Event()
+
+    def failing(_: Workplace) -> list[str]:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            trio.from_thread.run_sync(thrice.set)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Workplace, "uploads", failing)
+    monkeypatch.setattr(uploads, "SWEEP_S", 0.0)
+    house = House(tmp_path)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(house.uploads.run)
+        with trio.fail_after(60):
+            await thrice.wait()
+        nursery.cancel_scope.cancel()
+    house.ledger.close()
+
+
+async def test_a_bucket_that_sends_wrong_bytes_once_loses_no_upload(tmp_path: Path) -> None:
+    answers = [b"short", b"?" * len(PICTURE)]
+
+    class Garbling(Bucket):
+        def get(self, root: bytes, name: str, part: Range | None = None) -> bytes:
+            return answers.pop(0) if answers else super().get(root, name, part)
+
+    bucket = Garbling()
+    async with running(tmp_path, bucket) as house:
+        house.jobs._now_ms = itertools.count(0, 10_000_000).__next__
+        opened = await house.uploads.open(asked(options=AddOptions(flow="bucket")))
+        bucket.put(UPLOADS, opened.ticket.id, [PICTURE])
+        assert (await house.done(opened)).state is State.DONE
+        assert (house.taking.taken, answers) == ([PICTURE], [])
+
+
+@pytest.mark.parametrize("flow", ["bucket", "here"])
+async def test_what_could_not_be_taken_in_for_long_can_be_tried_again(tmp_path: Path, flow: str) -> None:
+    bucket = Bucket()
+    async with running(tmp_path, bucket) as house:
+        house.jobs._now_ms = itertools.count(0, 10_000_000).__next__  # every back-off is over at once
+        opened = await house.uploads.open(asked(options=AddOptions(flow=flow)))
+        if opened.presigned:
+            bucket.put(UPLOADS, opened.ticket.id, [PICTURE])
+        else:
+            await house.uploads.receive(opened.ticket.id, opened.secret, pieces(PICTURE))
+        house.taking.trouble = Trouble("the store is full")
+        failed = await house.done(opened)
+        assert (failed.state, failed.attempts) == (State.FAILED, TRIES)
+        await house.uploads.sweep()
+        house.taking.trouble = None
+        assert (await house.uploads.complete(opened.ticket.id)).id == failed.id
+        await house.jobs.retry(failed.id)
+        assert (await house.done(opened)).state is State.DONE
+        assert house.taking.taken == [PICTURE]
+        await house.uploads.sweep()
+        assert not house.jobs.workplace.used_bytes()
