@@ -5,8 +5,9 @@ set alone, never on the order in which it arrived.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from protocol.admission import CURATOR, KEEPER, Admission, Departure, Expulsion
+from protocol.admission import CURATOR, KEEPER, ROLES, Admission, Departure, Expulsion
 from protocol.certificate import Chain, chain_of
 from protocol.charter_chain import CharterChain
 from protocol.errors import Refused
@@ -21,7 +22,7 @@ class Standing:
 
     Attributes:
         roles: of `curator`, `keeper`, `guest`.
-        since: stamp at which the deciding admission was issued.
+        since: stamp at which the last admission was issued.
         left: the peer has said since then that it left; its records still count.
         expelled: a steward has said so since every admission; then `roles` is empty.
         expelled_at: stamp of the last expulsion, even if an admission was issued since; zero without one.
@@ -91,12 +92,14 @@ def judge(charters: CharterChain, chains: ChainCache, records: list[Signed[Recor
     issued = _admissions(charters, chains, records, roles)
     departures = {s.author: s for s in records if isinstance(s.record, Departure)}
     for peer in issued.keys() | expelled.keys():
-        since, given = max(issued.get(peer, ()), default=(ZERO, ()))
+        words = issued.get(peer, [])
+        since = max((word.issued for word in words), default=ZERO)
         if peer in expelled and since <= expelled[peer]:
             roles.standings[peer] = Standing(
                 roles=(), since=since, left=False, expelled=True, expelled_at=expelled[peer]
             )
             continue
+        given = _given([word for word in words if peer not in expelled or word.issued > expelled[peer]])
         departure = departures.get(peer)
         left = departure is not None and not _back(departure) and departure.stamp > since
         roles.standings[peer] = Standing(
@@ -105,6 +108,25 @@ def judge(charters: CharterChain, chains: ChainCache, records: list[Signed[Recor
         if departure is not None:
             roles.counting.add(departure.digest)
     return roles
+
+
+class _Word(NamedTuple):
+    """What one admission gives; `by_steward`: a steward's own, which takes away as well."""
+
+    issued: Stamp
+    roles: tuple[str, ...]
+    by_steward: bool
+
+
+def _given(words: list[_Word]) -> tuple[str, ...]:
+    """Add up what a peer was given since a steward last said himself what it is.
+
+    An invite only ever gives: whoever holds the line of one can redeem it in anybody's name, and what a curator has
+    pinned must not hang on that.
+    """
+    settled = max((word.issued for word in words if word.by_steward), default=ZERO)
+    roles = {role for word in words if word.issued >= settled for role in word.roles}
+    return tuple(role for role in ROLES if role in roles)
 
 
 def _back(signed: Signed[Record]) -> bool:
@@ -126,13 +148,13 @@ def _expulsions(charters: CharterChain, records: list[Signed[Record]], roles: Ro
 
 def _admissions(
     charters: CharterChain, chains: ChainCache, records: list[Signed[Record]], roles: Roles
-) -> dict[PeerId, list[tuple[Stamp, tuple[str, ...]]]]:
+) -> dict[PeerId, list[_Word]]:
     """Return what was given to each peer and when it was issued, over-used certificates cut to their uses.
 
     Of several admissions under one certificate the first counts, so that a second redemption changes nothing; of
     several that a steward signed himself the last, so that he can give other roles.
     """
-    given: dict[PeerId, list[tuple[Stamp, tuple[str, ...]]]] = {}
+    given: dict[PeerId, list[_Word]] = {}
     own_word: dict[PeerId, Signed[Record]] = {}
     first: dict[bytes, dict[PeerId, Signed[Record]]] = {}
     certified: dict[bytes, Chain] = {}
@@ -154,20 +176,20 @@ def _admissions(
             if peer not in under or signed.rank < under[peer].rank:
                 under[peer] = signed
     for signed in own_word.values():
-        _give(given, roles, signed, signed.stamp)
+        _give(given, roles, signed, signed.stamp, by_steward=True)
     for certificate_hash, under in first.items():
         certificate = certified[certificate_hash].certificate
         roles.redeemed[certificate_hash] = frozenset(under)
         for signed in sorted(under.values(), key=_first_come)[: certificate.uses]:
-            _give(given, roles, signed, certificate.stamp)
+            _give(given, roles, signed, certificate.stamp, by_steward=False)
     return given
 
 
 def _give(
-    given: dict[PeerId, list[tuple[Stamp, tuple[str, ...]]]], roles: Roles, signed: Signed[Record], issued: Stamp
+    given: dict[PeerId, list[_Word]], roles: Roles, signed: Signed[Record], issued: Stamp, *, by_steward: bool
 ) -> None:
     assert isinstance(signed.record, Admission)
-    given.setdefault(signed.record.peer, []).append((issued, signed.record.roles))
+    given.setdefault(signed.record.peer, []).append(_Word(issued, signed.record.roles, by_steward))
     roles.counting.add(signed.digest)
 
 

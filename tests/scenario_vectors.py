@@ -109,6 +109,33 @@ def invites_over_used_in_a_split() -> Records:
     return found
 
 
+def redeemed(ms: int, key: KeyPair, host: KeyPair, *roles: str, issued: int) -> Signed[Record]:
+    """The admission of `key` under an invite for `roles`, written down by `host`."""
+    line = make_invite(
+        Author(STEWARD), swarm=FOUNDING.swarm, secret=bytes([issued] * 32), addrs=(), roles=roles, uses=3,
+        expires_ms=T0 + 50_000, now_ms=T0 + issued,
+    )  # fmt: skip
+    invite = parse_invite(line)
+    redemption = sign_redemption(invite.certificate_raw, key.peer_id, invite.key)
+    draft = Admission(peer=key.peer_id, roles=roles, certificate=invite.certificate_raw, redemption=redemption)
+    return at(ms, draft, host)
+
+
+def invites_redeemed_in_others_names() -> Records:
+    """An invite adds roles and takes none away, whoever redeems it for whom; a steward's own word does both."""
+    return [
+        at(12, pin(1), ADA),
+        member(BOB),
+        at(12, pin(2), BOB),
+        redeemed(30, EVE, ADA, KEEPER, issued=20),
+        redeemed(31, ADA, EVE, KEEPER, issued=20),
+        redeemed(32, BOB, EVE, GUEST, issued=21),
+        redeemed(33, DAN, ADA, CURATOR, issued=22),
+        at(40, Admission(peer=DAN.peer_id, roles=(KEEPER,)), STEWARD),
+        at(41, pin(3), DAN),
+    ]
+
+
 def an_expulsion_with_its_pins_signed_anew() -> Records:
     """Bob's pin, tombstone and flow stay under the steward's name with their old stamps; what he writes later is void."""
     theirs: list[Record] = [pin(1), pin(2, trashed_ms=T0 + 21), Flow(name="f", replicas=Replicas(1, 2)), pin(3)]
@@ -186,6 +213,7 @@ def an_append_only_time() -> Records:
 SCENARIOS: tuple[Callable[[], Records], ...] = (
     pins_flows_and_roles,
     invites_over_used_in_a_split,
+    invites_redeemed_in_others_names,
     an_expulsion_with_its_pins_signed_anew,
     departures,
     a_fork,
