@@ -29,6 +29,7 @@ class Changes:
         charter: another charter holds; every factor may have changed.
         stored: records to write durably, under `Signed.storage_key`, before the change is acted on.
         forgotten: storage keys that nothing needs any more.
+        replaced: pins that counted before; their keys name something else now, or nothing that counts.
     """
 
     roots: frozenset[bytes] = frozenset()
@@ -37,6 +38,7 @@ class Changes:
     charter: bool = False
     stored: tuple[Signed[Record], ...] = ()
     forgotten: tuple[bytes, ...] = ()
+    replaced: tuple[Signed[Record], ...] = ()
 
 
 NOTHING: Final = Changes()
@@ -91,7 +93,7 @@ class Wanted(NamedTuple):
 class Journal:
     """Collects what one call changes; of each storage key only what became of it last."""
 
-    __slots__ = ("_forgotten", "_stored", "charter", "flows", "roles", "roots")
+    __slots__ = ("_forgotten", "_replaced", "_stored", "charter", "flows", "roles", "roots")
 
     def __init__(self) -> None:
         self.roots: set[bytes] = set()
@@ -99,6 +101,7 @@ class Journal:
         self.roles = self.charter = False
         self._stored: dict[bytes, Signed[Record]] = {}
         self._forgotten: set[bytes] = set()
+        self._replaced: dict[bytes, Signed[Record]] = {}
 
     def store(self, signed: Signed[Record]) -> None:
         """This record must be written."""
@@ -112,6 +115,10 @@ class Journal:
         self._stored.pop(key, None)
         self._forgotten.add(key)
 
+    def replace(self, signed: Signed[Record]) -> None:
+        """This counts no longer; of each key what counted first is remembered."""
+        self._replaced.setdefault(signed.key, signed)
+
     def close(self) -> Changes:
         return Changes(
             roots=frozenset(self.roots),
@@ -120,4 +127,5 @@ class Journal:
             charter=self.charter,
             stored=tuple(self._stored.values()),
             forgotten=tuple(self._forgotten),
+            replaced=tuple(self._replaced.values()),
         )

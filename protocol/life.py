@@ -5,8 +5,13 @@ it is a tombstone of that instant, and leaves every peer at 00:00 UTC of the day
 so that peers that know the same records have the same digest whenever they look.
 """
 
+from typing import Final
+
 from protocol.limits import MS_PER_DAY, TOMBSTONE_DAYS
 from protocol.records import Flow, Pin, Record
+
+TRASH_SHARE: Final = 2
+"""Part of `trash_days` that a removal has to lie in the trash here: less if it comes from afar, where it was hidden. Guess."""
 
 
 def ends_ms(record: Record, trash_days: int) -> int | None:
@@ -30,3 +35,33 @@ def leaves_ms(ends_ms: int) -> int:
 def is_deleted(record: Record) -> bool:
     """Tell whether a record is the deletion of what it is about."""
     return isinstance(record, Pin | Flow) and record.deleted
+
+
+def cut_short(before: Record, now: Record | None, trash_days: int, now_ms: int) -> str:
+    """Say why a pin that counted wants its root no longer, or hardly, without a removal that people had time to see.
+
+    A removal lies in the trash first, and only a steward purges. But a curator dates his own removals and may have a
+    pin name another root; and a pin may cease to count because of who signed it: roles change with records that come
+    late, and with a charter that is forked.
+
+    Args:
+        now: what counts in its place, if anything.
+
+    Returns:
+        A few words for people; "" where all is as it should be.
+    """
+    if not isinstance(before, Pin):
+        return ""
+    ended = ends_ms(before, trash_days)
+    if ended is not None and ended <= now_ms:
+        return ""
+    if not isinstance(now, Pin):
+        return "whoever pinned it may not any more"
+    if now.deleted:
+        return ""
+    if now.root != before.root:
+        return "its pin names another root now"
+    ends = ends_ms(now, trash_days)
+    if ends is None or (ended is not None and ends >= ended):
+        return ""
+    return "its pin ends before its time in the trash" if ends < now_ms + trash_days * MS_PER_DAY // TRASH_SHARE else ""

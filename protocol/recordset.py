@@ -198,6 +198,8 @@ class RecordSet(RecordView):
             return
         if slot.counting is not None:
             self._uncount(slot.counting, journal)
+            if chosen is not slot.counting and isinstance(slot.counting.record, Pin):
+                journal.replace(slot.counting)
         slot.counting = chosen
         if chosen is not None:
             self._count(chosen, journal)

@@ -24,6 +24,7 @@ from node.swarm.knowledge import Knowledge
 from node.swarm.own_holdings import OwnHoldings
 from node.swarm.records import SharedRecords
 from node.swarm.set_aside import SetAside
+from node.swarm.sparing import Sparing
 from protocol.author import Author
 from protocol.charter import swarm_hash
 from protocol.holdings_messages import Element
@@ -86,6 +87,7 @@ async def lay_ground(
     orders = StandingOrders(store)
     offering = Offering(store, backends, config.allow_backends)
     knowledge = _knowledge(effective, store, key, records, heard, hooks)
+    Sparing(knowledge, aside)
     gatekeeping = Gatekeeping(records.counting, lambda: hooks.invites_open())
     return Ground(
         effective=effective,

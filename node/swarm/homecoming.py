@@ -20,6 +20,7 @@ from node.swarm.set_aside import SetAside
 from protocol.beat import SignedBeat
 from protocol.errors import Refused
 from protocol.identity import PeerId
+from protocol.life import ends_ms, is_deleted
 from protocol.net.errors import NetError
 from protocol.net.redial import Backoff
 from protocol.records import Pin, Record, Signed
@@ -265,7 +266,15 @@ class Homecoming:
         """Let go of what was put aside long enough ago, or is wanted again. Raises: StoreError."""
         if self.is_unsynced:
             return  # what is being put aside counts until all of it is there, and so its roots are wanted still
-        wanted = self._records.counting.wanted
-        keys = self._aside.over(wall_ms(), lambda root: wanted(root) is not None)
-        if keys:
+        if keys := self._aside.over(wall_ms(), self._is_wanted, self._is_purged):
             self._on_over(frozenset(await self._aside.drop(keys)))
+
+    def _is_wanted(self, root: bytes, until_ms: int | None) -> bool:
+        """Whether live pins want a root so long as it would be kept for what was put aside."""
+        counting = self._records.counting
+        ends = [ends_ms(signed.record, counting.trash_days) for signed in counting.live_pins(root)]
+        return any(end is None or until_ms is None or end >= until_ms for end in ends)
+
+    def _is_purged(self, key: bytes) -> bool:
+        found = self._records.counting.get(key)
+        return found is not None and is_deleted(found.record)

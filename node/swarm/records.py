@@ -8,7 +8,7 @@ once the disk takes them, and after a crash before that, sync brings them again.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -73,6 +73,7 @@ class SharedRecords:
         self._forked = False
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
         self.on_learned: Callable[[Stamp], None] = lambda oldest: None  # of a batch of others' records that are new
+        self.on_replaced: Callable[[Sequence[Signed[Record]]], Awaitable[None]] = _nothing  # see `Changes.replaced`
         self._writing = 0  # of our own that are signed and not merged yet
         self._disk = trio.Lock()  # fair, so what was merged first is written first
         self._unwritten: list[Changes] = []  # in the order in which they were merged
@@ -240,6 +241,9 @@ class SharedRecords:
 
     async def _settle(self, changes: Changes) -> None:
         """Store what the changes ask for, then tell of them; shielded, because memory has them already."""
+        if changes.replaced:
+            with trio.CancelScope(shield=True):
+                await self.on_replaced(changes.replaced)
         if changes.stored or changes.forgotten:
             self._unwritten.append(changes)
             with trio.CancelScope(shield=True):
@@ -279,6 +283,10 @@ class SharedRecords:
             self._store.append_records([entry_of(signed, self._seals) for signed in stored])
         if forgotten:
             self._store.forget_records(forgotten)
+
+
+async def _nothing(replaced: Sequence[Signed[Record]]) -> None:
+    """Nobody asks."""
 
 
 def _together(waiting: Sequence[Changes]) -> Iterator[tuple[list[Signed[Record]], Sequence[bytes]]]:

@@ -1,5 +1,7 @@
 """What this peer put aside when it came home (`protocol.touch`): records that do not count, and roots kept for them.
 
+So do pins that others cut short (`node.swarm.sparing`).
+
 They lie in `records/` as lines of their own, with the reason. What somebody let go is kept as long as the trash is; what
 nobody who was in touch knew, until a pin wants its root again.
 """
@@ -14,7 +16,7 @@ import trio
 
 from node.swarm.storing import readable
 from protocol.codec import encode_value
-from protocol.limits import MS_PER_DAY
+from protocol.limits import MS_PER_DAY, RECORD_ID_BYTES
 from protocol.records import Pin
 from protocol.signed import body_of
 from protocol.touch import Aside
@@ -26,6 +28,9 @@ log = logging.getLogger("pinakothek.swarm")
 KEY = b"aside/"
 AT_ONCE = 500
 """Records written in one transaction."""
+LOOKED_AT = 5000
+"""Records looked at in one go, all of them in turn: some milliseconds."""
+KEY_BYTES = 1 + RECORD_ID_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class SetAside:
         self._store = store
         self._kept: dict[bytes, Kept] = {}
         self._roots: Counter[bytes] = Counter()
+        self._to_look_at: list[bytes] = []
 
     def load(self) -> None:
         """Take in what the store has (in a thread)."""
@@ -74,18 +80,35 @@ class SetAside:
         """Keep them, durably. Raises: StoreError."""
         for at in range(0, len(asides), AT_ONCE):
             some = [_entry(aside, now_ms, trash_days) for aside in asides[at : at + AT_ONCE]]
-            await trio.to_thread.run_sync(self._store.append_records, [entry for entry, _ in some])
-            for entry, kept in some:
+            for entry, kept in some:  # in memory first: a disk that refuses must not be the reason to let them go
                 self._note(entry.key, kept)
+            await trio.to_thread.run_sync(self._store.append_records, [entry for entry, _ in some])
 
-    def over(self, now_ms: int, is_wanted: Callable[[bytes], bool]) -> list[bytes]:
-        """The keys of those that need no longer be kept; to be given to `drop`."""
-        return [
-            key
-            for key, kept in self._kept.items()
-            if (kept.until_ms is not None and kept.until_ms <= now_ms)
-            or (kept.root is not None and is_wanted(kept.root))
-        ]
+    def over(
+        self,
+        now_ms: int,
+        is_wanted: Callable[[bytes, int | None], bool],
+        is_purged: Callable[[bytes], bool] = lambda key: False,
+    ) -> list[bytes]:
+        """The keys of some that need no longer be kept; to be given to `drop`.
+
+        Args:
+            is_wanted: whether pins want a root at least so long, or for None at all.
+            is_purged: whether what a record's key names was purged.
+        """
+        if not self._to_look_at:
+            self._to_look_at = list(self._kept)
+        looked_at, self._to_look_at = self._to_look_at[-LOOKED_AT:], self._to_look_at[:-LOOKED_AT]
+        over = []
+        for key in looked_at:
+            kept = self._kept.get(key)
+            if kept is None:
+                continue
+            is_late = kept.until_ms is not None and kept.until_ms <= now_ms
+            is_again = kept.root is not None and is_wanted(kept.root, kept.until_ms)
+            if is_late or is_again or is_purged(key[len(KEY) :][:KEY_BYTES]):
+                over.append(key)
+        return over
 
     async def drop(self, keys: Sequence[bytes]) -> list[bytes]:
         """Forget these; the roots that are not kept any more. Raises: StoreError."""

@@ -63,7 +63,10 @@ def test_what_a_backup_was_restored_to_is_as_old_as_its_newest_record(tmp_path: 
 
 def homecoming(store: Store, aside: SetAside, touch: Touch, wanted: set[bytes]) -> Homecoming:
     """Of a peer that is alone, with all that `wanted` names."""
-    counting = SimpleNamespace(wanted=lambda root: root if root in wanted else None)
+    pin = SimpleNamespace(record=Pin(id=bytes(16), flow="f", root=bytes(36)))
+    counting = SimpleNamespace(
+        live_pins=lambda root: [pin] if root in wanted else [], trash_days=30, get=lambda key: None
+    )
     clock = SimpleNamespace(wrong=False, doubtful=False, ahead_ms=None)
     knowledge: Any = SimpleNamespace(
         me="me", records=SimpleNamespace(counting=counting), membership=SimpleNamespace(clock=lambda: clock)

@@ -41,10 +41,10 @@ async def test_it_is_counted_and_goes_when_it_is_over_or_wanted(tmp_path: Path) 
     await trio.to_thread.run_sync(again.load)
     assert metrics(again) == counts(4, 2)
     wanted = some[2].signed.record.root  # type: ignore[union-attr]
-    assert await again.drop(again.over(NOW_MS, lambda root: root == wanted)) == [wanted]
+    assert await again.drop(again.over(NOW_MS, lambda root, until_ms: root == wanted)) == [wanted]
     assert metrics(again) == counts(3, 1)
     over_ms = NOW_MS + TRASH_DAYS * MS_PER_DAY
-    assert again.over(over_ms - 1, lambda root: False) == []
-    assert await again.drop(again.over(over_ms, lambda root: False)) == []
+    assert again.over(over_ms - 1, lambda root, until_ms: False) == []
+    assert await again.drop(again.over(over_ms, lambda root, until_ms: False)) == []
     assert metrics(again) == counts(1, 1)
     store.close()
