@@ -98,13 +98,15 @@ class Offering:
         """A backend has refused something for want of room: whoever plans had better look elsewhere for a while."""
         self.places[kind].full_until_s = time.monotonic() + FULL_S
 
-    def keeps_on(self, kind: str) -> str:
-        """Where this peer keeps what it takes in for a kind: there, or embedded, as a source for those who offer it."""
-        reached = kind == EMBEDDED or (kind in self.places and not self.places[kind].trouble)
-        return kind if kind in self.kinds and reached else EMBEDDED
+    def keeps_on(self, kind: str, root: bytes) -> str:
+        """Where this peer keeps a root that it takes in for a kind: there, or embedded, as a source for who offers it."""
+        if kind == EMBEDDED or kind not in self.kinds:
+            return EMBEDDED
+        usable = not self.places[kind].trouble and not self._store.kinds.is_promised(root, kind)
+        return kind if usable else EMBEDDED
 
     async def look(self, kind: str, patience_s: float) -> str | None:
-        """Ask a backend how it is; returns the id that its store had before, where it is another one now.
+        """Ask a backend how it is; returns the id of its store where that is another one now: then `replace` has to follow.
 
         A call that takes longer than `patience_s` goes on in its thread, and counts as trouble.
 
@@ -119,24 +121,34 @@ class Offering:
             place.trouble = found
             return None
         store_id, health = found
-        before, place.store_id = place.store_id, store_id
-        if store_id != before:
+        if place.store_id not in (None, store_id):
+            place.trouble = f"{place.backend.place} is another store than before"
+            return store_id
+        await self._is_well(kind, store_id)
+        place.free_bytes = health.free_bytes
+        return None
+
+    async def replace(self, kind: str, store_id: str) -> None:
+        """A backend is another store now, and what was held in the one before is retracted.
+
+        Nothing of what lay there is looked for, or erased, in the new one; not before that is durable is its id remembered.
+
+        Raises:
+            StoreError: the catalogue refuses; the next look finds another store again.
+        """
+        await trio.to_thread.run_sync(self._store.kinds.forget, kind)
+        await self._is_well(kind, store_id)
+
+    async def _is_well(self, kind: str, store_id: str) -> None:
+        place = self.places[kind]
+        if store_id != place.store_id:
             await trio.to_thread.run_sync(self._store.set_fact, FACT + kind, store_id.encode())
-        place.trouble, place.free_bytes = "", health.free_bytes
+        place.store_id, place.trouble = store_id, ""
         self._store.kinds.set_trouble(kind, "")
-        return before if before is not None and before != store_id else None
 
     def give_up(self, kind: str) -> None:
         """Let nobody wait for a backend that is in trouble, until a look finds it well."""
         self._store.kinds.set_trouble(kind, self.places[kind].trouble)
-
-    async def forget(self, kind: str) -> None:
-        """A backend is another store now: nothing of what lay in the one before is looked for, or erased, there.
-
-        Raises:
-            StoreError: the catalogue refuses.
-        """
-        await trio.to_thread.run_sync(self._store.kinds.forget, kind)
 
 
 def _known_id(store: Store, kind: str) -> str | None:

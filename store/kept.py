@@ -65,11 +65,17 @@ def state(readers: Readers, root: bytes, kind: str) -> str | None:
 
 def is_whole(readers: Readers, root: bytes, kind: str) -> bool:
     """Whether a root is held and no block of it is known to be bad."""
+    with readers.connection() as db:
+        return is_whole_in(db, root, kind)
+
+
+def is_whole_in(db: apsw.Connection, root: bytes, kind: str) -> bool:
+    """The same, as the caller's transaction sees it."""
     sql = (
         "SELECT 1 FROM kept_roots r WHERE kind = ? AND root = ? AND state = 'held'"
         " AND NOT EXISTS (SELECT 1 FROM kept_blocks b WHERE b.kept = r.id AND b.bad)"
     )
-    return readers.row(sql, (kind, root)) is not None
+    return db.execute(sql, (kind, root)).get is not None
 
 
 def begin(db: apsw.Connection, root: bytes, kind: str, now_ms: int) -> None:

@@ -9,6 +9,7 @@ accord: another peer may keep the same root in the same bucket, and only `node` 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -42,6 +43,12 @@ UNWANTED_MS = 3600 * 1000
 """How long what was let go stays. Source: DESIGN §7, "Letting blocks go"."""
 UNFINISHED_MS = 24 * 3600 * 1000
 """How long the rest of a root waits for the fetch that completes it. Source: the same."""
+PROMISE_S = 300.0
+"""How long nothing is put where another peer was told that it may erase: what that takes (`ERASE_S`), its last call, and
+some more. A guess."""
+ERASE_S = 60.0
+"""An erasure begins no call to its backend later than that after it began to ask who shares it. A guess."""
+MAX_PROMISES = 10_000
 FORGOTTEN_AT_ONCE = 200
 """Roots in one transaction, so that adds need not wait long for it. A guess."""
 
@@ -70,6 +77,7 @@ class Kinds:
         self._clock_ms = clock_ms
         self._is_recovering = is_recovering
         self._busy: set[tuple[str, bytes]] = set()
+        self._promised: dict[tuple[str, bytes], float] = {}
         self._turn = threading.Condition()
         self._troubles: dict[str, str] = {}
         # One each: a backend that does not answer must not keep the threads of another.
@@ -143,13 +151,16 @@ class Kinds:
         """Put a root, read it back, and list it in one commit.
 
         Raises:
+            BackendUnavailable: `promise` stands, too.
             BackendFailed, StoreFull, BlockCorrupt: it is not kept.
             And whatever reading the source raises.
         """
         backend = self.backend(kind)
         with self._alone(kind, root):
             if kept.is_whole(self._readers, root, kind):
-                return self._writer.run(lambda batch: commit(batch, kept.count(batch.db, root, kind)))
+                again = self._writer.run(lambda batch: self._list_again(batch, root, kind, commit))
+                if again is not None:
+                    return again
             there = kept.state(self._readers, root, kind) is not None
             with self._naming(root, kind):
                 objects = plan_objects(root, get_block, size_of, whole_files=backend.whole_files)
@@ -189,13 +200,46 @@ class Kinds:
     def _naming(self, root: bytes, kind: str) -> Iterator[None]:
         """Have a root named while it is put; what fails goes later, but not what was held, or waits for its fetch."""
         before = kept.state(self._readers, root, kind)
+        self._check_promise(root, kind)
         self._writer.run(lambda batch: kept.begin(batch.db, root, kind, self._clock_ms()))
         try:
+            self._check_promise(root, kind)  # whoever promises looks at the row that is there now
             yield
         except BaseException:
             after = before if before in (kept.HELD, kept.RETRACTED) else kept.GOING
-            self._writer.run(lambda batch: kept.change(batch.db, root, kind, after, self._clock_ms()))
+            # Who let it go, or retracted it, meanwhile is right.
+            self._writer.run(
+                lambda batch: kept.change(batch.db, root, kind, after, self._clock_ms(), frm=(kept.COMING,))
+            )
             raise
+
+    def promise(self, root: bytes, kind: str) -> bool:
+        """Let another peer that shares the store erase a root there: for a while nothing is put under it from here.
+
+        Returns: False where it is held there, or being put.
+        """
+        with self._turn:
+            now_s = time.monotonic()
+            if len(self._promised) >= MAX_PROMISES:
+                self._promised = {key: until_s for key, until_s in self._promised.items() if until_s > now_s}
+                if len(self._promised) >= MAX_PROMISES:
+                    return False
+            self._promised[kind, root] = now_s + PROMISE_S
+        # In this order, and `_naming` in the other: one of both sees the other.
+        if self.has_begun(root, kind):
+            with self._turn:
+                self._promised.pop((kind, root), None)
+            return False
+        return True
+
+    def is_promised(self, root: bytes, kind: str) -> bool:
+        """Whether nothing may be put under a root for now."""
+        return self._promised.get((kind, root), 0.0) > time.monotonic()
+
+    def _check_promise(self, root: bytes, kind: str) -> None:
+        if self.is_promised(root, kind):
+            why = f"another peer that shares it erases {cid_text(root)} there now"
+            raise BackendUnavailable(self._backends[kind].place, why, "try again in a few minutes")
 
     def departed(self, now_ms: int) -> list[tuple[bytes, str]]:
         """The (root, kind) that may be erased, as far as this peer is concerned; none while it is recovering.
@@ -207,21 +251,29 @@ class Kinds:
         ages = [(kept.GOING, now_ms - UNWANTED_MS), (kept.RETRACTED, now_ms - UNFINISHED_MS), (kept.ERASING, now_ms)]
         return [gone for gone in kept.in_states(self._readers, ages) if gone[1] in self._backends]
 
-    def erase(self, root: bytes, kind: str) -> bool:
+    def erase(self, root: bytes, kind: str, store_id: str | None = None, begun_s: float | None = None) -> bool:
         """Unlist a departed root and delete it from its backend. Returns: False if it is wanted again.
+
+        Args:
+            store_id: of the store whose sharers were asked; None: nobody was.
+            begun_s: when the first of them was asked, monotonic: what they said stands for a while only.
 
         Raises:
             BackendFailed: some of it may be left, and is named; call again.
+            NotInBackend: the store has no id any more.
         """
         backend = self.backend(kind)
         with self._alone(kind, root):
             if self._is_recovering():
                 return False
+            if store_id is not None and backend.store_id() != store_id:
+                raise BackendUnavailable(backend.place, "is another store than the one that was asked about")
+            _check_time(backend, begun_s)
             if not self._writer.run(lambda batch: kept.unlist(batch.db, root, kind, self._clock_ms())):
                 return False
             names = [entry.name for entry in backend.list(root)]
-            backend.delete(root, cid_text(root))
-            for name in names:
+            for name in (cid_text(root), *names):
+                _check_time(backend, begun_s)
                 backend.delete(root, name)
             self._writer.run(lambda batch: kept.forget(batch.db, root, kind))
         return True
@@ -245,6 +297,12 @@ class Kinds:
 
     def _list(self, batch: Batch, root: bytes, kind: str, objects: list[Object], commit: Listing) -> Holding:
         return commit(batch, kept.list_blocks(batch.db, root, kind, objects, self._clock_ms()))
+
+    def _list_again(self, batch: Batch, root: bytes, kind: str, commit: Listing) -> Holding | None:
+        """Hold what is listed and whole; None where that has changed since somebody looked."""
+        if not kept.is_whole_in(batch.db, root, kind):
+            return None
+        return commit(batch, kept.count(batch.db, root, kind))
 
     def _each(self, kind: str, function: Callable[[Object], None], objects: Sequence[Object]) -> None:
         """Do it to all side by side. After a failure none is begun, and it is raised once none is under way any more."""
@@ -277,6 +335,12 @@ class Kinds:
         except (BlockCorrupt, BlockNotFound):
             return False
         return True
+
+
+def _check_time(backend: Backend, begun_s: float | None) -> None:
+    """Raises: BackendUnavailable: an erasure takes so long that what others said of it may not hold any more."""
+    if begun_s is not None and time.monotonic() > begun_s + ERASE_S:
+        raise BackendUnavailable(backend.place, f"nothing is erased on what was said {ERASE_S:.0f} s ago")
 
 
 def _put(backend: Backend, root: bytes, get_block: GetBlock, each: Object, *, there: bool) -> None:

@@ -104,7 +104,7 @@ class Intake:
 
     Args:
         kinds_of: the kinds on which this peer holds a root.
-        keeps_on: the kind on which this peer keeps what is pinned to one.
+        keeps_on: the kind on which this peer keeps a root that is pinned to one.
         on_holding: called when a root was taken, after that is durable.
     """
 
@@ -115,7 +115,7 @@ class Intake:
         records: SharedRecords,
         *,
         kinds_of: Callable[[bytes], Sequence[str]],
-        keeps_on: Callable[[str], str],
+        keeps_on: Callable[[str, bytes], str],
         on_holding: OnHolding,
     ) -> None:
         self._store = store
@@ -185,7 +185,7 @@ class Intake:
                 size_bytes=size_bytes,
             ),
         )  # fmt: skip
-        kind = self._keeps_on(request.backend)
+        kind = self._keeps_on(request.backend, root)
         store = partial(self._store_image, request.path, original, made, size_bytes, owner, kind)
         # A step of the holdings that is never told would hold back all that follow.
         with trio.CancelScope(shield=True):

@@ -155,7 +155,7 @@ class Archives:
         name = options.name or draft.name
         now_ms = wall_ms()
         backend = policy.backend_of(self._parts, options.flow)
-        kind = self._parts.offering.keeps_on(backend)
+        kind = self._parts.offering.keeps_on(backend, root)
         pin = replace(
             draft,
             id=pin_id(options.flow, root, name, None),

@@ -71,8 +71,8 @@ class BackendsWatch:
         before = place.trouble
         replaced = await self._offering.look(kind, PATIENCE_S)
         if replaced is not None:
-            await self._give_up(kind, f"{place.backend.place} is another store than before")
-            await self._offering.forget(kind)
+            await self._give_up(kind, place.trouble)
+            await self._offering.replace(kind, replaced)
         if place.trouble and before in ("", NOT_REACHED) and kind not in self._failed_once:
             self._failed_once.add(kind)
             log.warning("backend %s: %s; it is asked once more", kind, place.trouble)

@@ -9,6 +9,7 @@ Source: DESIGN §8, backend contract.
 import json
 import logging
 import random
+import time
 from collections.abc import Callable, Container
 
 import trio
@@ -73,13 +74,16 @@ class Claims:
     def answer(self, ask: ClaimAsk) -> ClaimAnswer:
         """Answer a peer that wants to erase a root in a store that this one may share.
 
-        A peer that has lost its catalogue knows neither what it holds nor, before it has asked, which store it has.
+        A peer that has lost its catalogue knows neither what it holds nor, before it has asked, which store it has. Who
+        claims nothing puts nothing there for some minutes: an image may be added again while it is being erased.
         """
         known_id = self._offering.store_id(ask.kind)
         unsure = self._store.rebuilt or (not known_id and ask.kind in self._offering.places)
         shared = unsure or known_id == ask.store_id
-        being_put = self._store.kinds.has_begun(ask.root, ask.kind)
-        return ClaimAnswer(free=not shared or not (unsure or being_put or self._claims(RootKey(ask.root, ask.kind))))
+        if not shared:
+            return ClaimAnswer(free=True)
+        claimed = unsure or self._claims(RootKey(ask.root, ask.kind))
+        return ClaimAnswer(free=not claimed and self._store.kinds.promise(ask.root, ask.kind))
 
     async def work(self) -> float:
         """Erase what nobody claims; the seconds until the next look. Raises: StoreError: the catalogue refuses."""
@@ -90,8 +94,9 @@ class Claims:
         silent: set[str] = set()
         # Not the first ones: what has to stay for now must not be all that is ever looked at.
         for root, kind in random.sample(departed, min(AT_ONCE, len(departed))):
-            if kind in self._offering.kinds and await self._is_free(RootKey(root, kind), silent):
-                await self._erase(root, kind)
+            store_id, begun_s = self._offering.store_id(kind), time.monotonic()
+            if kind in self._offering.kinds and await self._is_free(RootKey(root, kind), store_id, silent):
+                await self._erase(root, kind, store_id, begun_s)
         return LOOK_S
 
     def _claims(self, key: RootKey) -> bool:
@@ -107,11 +112,10 @@ class Claims:
             return root in self._set_aside
         return not any(self._has_all(RootKey(root, kind)) for kind in wanted.kinds)
 
-    async def _is_free(self, key: RootKey, silent: set[str]) -> bool:
-        """Whether nobody claims it. `silent`: who did not answer in this look, and need not be waited for again."""
+    async def _is_free(self, key: RootKey, store_id: str, silent: set[str]) -> bool:
+        """Whether nobody who shares the store claims it. `silent`: who did not answer in this look, and is not asked again."""
         if self._is_needed(key.root):
             return False
-        store_id = self._offering.store_id(key.kind)
         others = self._members_of(self._sharers.get(store_id, set()))
         if not others:  # the store is this peer's alone: what is wanted here but not held may go, and come again
             return not self._busy(key) and not self._knowledge.own.holds(key.root, key.kind)
@@ -129,9 +133,9 @@ class Claims:
                 return False
         return not self._claims(key)
 
-    async def _erase(self, root: bytes, kind: str) -> None:
+    async def _erase(self, root: bytes, kind: str, store_id: str, begun_s: float) -> None:
         try:
-            if await trio.to_thread.run_sync(self._store.kinds.erase, root, kind):
+            if await trio.to_thread.run_sync(self._store.kinds.erase, root, kind, store_id, begun_s):
                 log.debug("erased %s on %s", cid_text(root), kind)
         except StoreError as error:  # what is left of it stays named
             log.info("%s is not erased on %s yet: %s", cid_text(root), kind, error)

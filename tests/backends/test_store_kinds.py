@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -216,6 +217,45 @@ def test_what_is_wanted_again_is_not_erased(store: Store, fragile: Fragile, cloc
     assert not store.kinds.erase(one.root, "local")
     assert fragile.puts == [cid_text(one.root)], "a Kubo may have unpinned it meanwhile"
     check(store, one)
+
+
+def test_what_is_let_go_while_it_is_looked_at_is_held_like_any_other(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a block of it that is lost would never be missed, because it counts as going."""
+    one = image("one")
+    take_in(store, one, "local")
+    is_whole = kept.is_whole
+
+    def let_go(*asked: Any) -> bool:
+        found = is_whole(*asked)
+        monkeypatch.setattr(kept, "is_whole", is_whole)
+        store.release(one.root, "local")
+        return found
+
+    monkeypatch.setattr(kept, "is_whole", let_go)
+    store.put(one.blocks.items(), owner=JOB)
+    assert hold_again(store, one, "local")
+    assert kept.state(store._readers, one.root, "local") == kept.HELD
+    assert store.kinds.departed(clock.now_ms + 30 * HOUR_MS) == []
+
+
+def test_what_is_let_go_while_putting_it_fails_goes(store: Store, fragile: Fragile, clock: Clock) -> None:
+    one = image("one", size_bytes=3000)
+    take_in(store, one, "local")
+    MemoryBackend.delete(fragile, one.root, "small.webp")
+    store.scrub()
+    store.put(one.blocks.items(), owner=JOB)
+
+    def failing(root: bytes, name: str, stream: Stream) -> int:
+        store.release(one.root, "local")
+        raise BackendUnavailable("memory", "is down")
+
+    fragile.put = failing  # type: ignore[method-assign]
+    with pytest.raises(BackendUnavailable):
+        hold_again(store, one, "local")
+    assert held(store) == set()
+    assert store.kinds.departed(clock.now_ms + 2 * HOUR_MS) == [(one.root, "local")]
 
 
 def test_an_erasure_that_fails_goes_on_later(store: Store, fragile: Fragile, clock: Clock) -> None:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,7 +14,7 @@ from node.replication.backends_watch import BackendsWatch
 from store.backends import Entry
 from store.backends.wrapped import Wrapped
 from store.cid import cid_text
-from store.errors import BackendUnavailable
+from store.errors import BackendUnavailable, StoreFull
 from tests.swarm.backed import BLOCK, ROOT, Shaky, later, names, one_peer
 
 T = TypeVar("T")
@@ -23,10 +23,12 @@ T = TypeVar("T")
 async def test_a_backend_is_offered_once_it_answers_and_has_an_id(tmp_path: Path) -> None:
     async with one_peer(tmp_path) as peer:
         assert peer.offering.kinds == ("ipfs",)
-        assert peer.offering.keeps_on("local") == "ipfs", "until it answers, what comes in for it is kept embedded"
+        assert peer.offering.keeps_on("local", ROOT) == "ipfs", (
+            "until it answers, what comes in for it is kept embedded"
+        )
         await peer.watch.work()
         assert peer.offering.kinds == ("ipfs", "local")
-        assert (peer.offering.keeps_on("local"), peer.offering.default) == ("local", "ipfs")
+        assert (peer.offering.keeps_on("local", ROOT), peer.offering.default) == ("local", "ipfs")
         assert peer.offering.store_id("local") == peer.backend.store_id()
         assert peer.changes == 1
 
@@ -90,7 +92,7 @@ async def test_a_hiccup_at_the_start_gives_nothing_up(tmp_path: Path) -> None:
         await watch.work()
         assert peer.holds, "once may be a hiccup"
         assert offering.kinds == ("ipfs", "local"), "others must not take its store for another one"
-        assert offering.keeps_on("local") == "ipfs"
+        assert offering.keeps_on("local", ROOT) == "ipfs"
         await watch.work()
         assert not peer.holds
 
@@ -170,6 +172,33 @@ async def test_another_store_in_its_place_holds_nothing_yet(tmp_path: Path) -> N
         await peer.watch.work()
         assert not peer.holds
         assert peer.offering.store_id("local") == "another"
+
+
+async def test_another_store_is_remembered_only_once_the_one_before_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails, or is killed, in between finds another store again."""
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        first = peer.offering.store_id("local")
+        peer.backend._store_id = "another"
+        for method in ("retract", "set_fact"):
+            with monkeypatch.context() as full, pytest.raises(BaseExceptionGroup) as raised:
+                full.setattr(peer.store, method, refused)
+                await peer.watch.work()
+            assert raised.group_contains(StoreFull)
+            assert peer.offering.store_id("local") == first
+            assert Offering(peer.store, {"local": peer.backend}).store_id("local") == first
+            assert "local" not in peer.offering.kinds
+        await peer.watch.work()
+        assert not peer.holds
+        assert peer.offering.store_id("local") == "another"
+        assert "local" in peer.offering.kinds
+
+
+def refused(*_: Any) -> None:
+    raise StoreFull(0, 0)
 
 
 async def test_nothing_is_erased_in_another_store_for_what_was_let_go_in_the_one_before(

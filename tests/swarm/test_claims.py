@@ -10,7 +10,9 @@ from protocol.claim_messages import ClaimAnswer, ClaimAsk
 from protocol.messages import read_message, write_message
 from protocol.net.errors import Unreachable
 from protocol.pin import Pin
+from store import kinds
 from store.backends.contract import Stream
+from store.errors import BackendUnavailable
 from tests.swarm.backed import ROOT, later, names, one_peer, share
 from tests.swarm.fellows import Founded
 
@@ -119,7 +121,7 @@ async def test_a_peer_claims_what_it_holds_or_is_wanted_on_a_store_that_it_share
         await peer.watch.work()
         ours = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
         theirs = ClaimAsk(root=ROOT, kind="local", store_id="another")
-        assert peer.claims.answer(ours).free
+        assert peer.claims.answer(theirs).free
         peer.hold()
         assert not peer.claims.answer(ours).free
         assert peer.claims.answer(theirs).free
@@ -155,3 +157,42 @@ async def test_a_peer_claims_what_it_is_putting_there(tmp_path: Path, monkeypatc
         monkeypatch.setattr(peer.backend, "put", put_and_ask)
         peer.hold()
         assert answers == [False]
+
+
+async def test_nothing_is_put_where_another_peer_was_told_that_it_may_erase(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an image that is added again in that minute would be read back, acknowledged, and erased."""
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        ask = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
+        assert peer.claims.answer(ask).free
+        assert peer.offering.keeps_on("local", ROOT) == "ipfs"
+        assert peer.offering.keeps_on("local", b"another") == "local"
+        with pytest.raises(BackendUnavailable, match="another peer that shares it erases"):
+            peer.hold()
+        assert not names(peer.backend)
+        monkeypatch.setattr(kinds, "PROMISE_S", 0.0)
+        assert peer.claims.answer(ask).free
+        peer.hold()
+        assert peer.holds
+
+
+async def test_what_others_said_of_a_store_is_for_that_store_and_for_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        peer.let_go()
+        later(monkeypatch)
+        store_id, peer.backend._store_id = peer.backend._store_id, "another"
+        await peer.claims.work()
+        assert names(peer.backend), "no look has seen yet that it is another one"
+        peer.backend._store_id = store_id
+        with monkeypatch.context() as slow:
+            slow.setattr(kinds, "ERASE_S", -1.0)
+            await peer.claims.work()
+        assert names(peer.backend)
+        await peer.claims.work()
+        assert not names(peer.backend)
