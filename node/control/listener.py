@@ -4,18 +4,24 @@
 2. A socket file is taken over only when nobody answers on it; anything else at that path is left and reported.
 3. Each connection's user is asked of the kernel (SO_PEERCRED) before a byte is read; another user's is closed.
 4. A client that does not take its answer within a time is dropped, also while the daemon stops.
+5. At most `MAX_CONNECTIONS`; whoever comes then is told so.
 """
 
+import json
+import logging
 import os
 import socket
 import stat
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import trio
 
 from node.control.address import reachable
 from node.errors import Failed
+
+log = logging.getLogger("pinakothek.control")
 
 BACKLOG = 128
 MAX_CONNECTIONS = 256
@@ -80,6 +86,20 @@ def peer_uid(channel: trio.socket.SocketType) -> int:
     return int(uid)
 
 
+def busy_answer() -> bytes:
+    """What whoever is one too many is told, as `node.control.failures` words it."""
+    said = {
+        "error": f"{MAX_CONNECTIONS} connections to the daemon are open already",
+        "hint": "end what keeps them open, such as `pinakothek events`",
+        "exit_code": 1,
+    }
+    body = json.dumps(said).encode()
+    head = (
+        f"HTTP/1.1 503 \r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
 class PatientStream(trio.abc.HalfCloseableStream):
     """A stream whose `send_all` gives up after `timeout_s` without progress.
 
@@ -115,7 +135,11 @@ class PatientStream(trio.abc.HalfCloseableStream):
 
 
 class OwnerListener(trio.abc.Listener[PatientStream]):
-    """Accepts connections of one user, at most `MAX_CONNECTIONS` at once; others are closed unread."""
+    """Accepts connections of one user, at most `MAX_CONNECTIONS` at once; others are closed unread.
+
+    Attributes:
+        open: those that count; whoever serves them adds and discards them.
+    """
 
     def __init__(self, channel: socket.socket, owner_uid: int) -> None:
         self._inner = trio.SocketListener(trio.socket.from_stdlib_socket(channel))
@@ -125,8 +149,12 @@ class OwnerListener(trio.abc.Listener[PatientStream]):
     async def accept(self) -> PatientStream:
         while True:
             stream = await self._inner.accept()
-            if peer_uid(stream.socket) == self._owner_uid and len(self.open) < MAX_CONNECTIONS:
-                return PatientStream(stream)
+            if peer_uid(stream.socket) == self._owner_uid:
+                if len(self.open) < MAX_CONNECTIONS:
+                    return PatientStream(stream)
+                log.warning("a connection is refused: %d are open already", MAX_CONNECTIONS)
+                with suppress(OSError):  # it fits into the socket's buffer, or is not told
+                    await stream.socket.send(busy_answer())
             await trio.aclose_forcefully(stream)
 
     async def aclose(self) -> None:

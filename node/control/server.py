@@ -24,6 +24,8 @@ from node.control.app import make_app
 from node.control.listener import OwnerListener, PatientStream, listen
 from node.service import Service
 
+log = logging.getLogger("pinakothek.control")
+
 IDLE_TIMEOUT_S = 75.0
 """How long a connection without a request stays; nginx's default for the same."""
 MAX_HEADER_BYTES = 16 * 1024
@@ -52,11 +54,15 @@ async def serve(
 
         async def converse(stream: PatientStream) -> None:
             listener.open.add(stream)
-            async with trio.open_nursery() as both:
-                both.start_soon(_break_when_cancelled, stream)
-                await TCPServer(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
-                both.cancel_scope.cancel()
-            listener.open.discard(stream)
+            try:
+                async with trio.open_nursery() as both:
+                    both.start_soon(_break_when_cancelled, stream)
+                    await Conversation(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+                    both.cancel_scope.cancel()
+            except Exception:
+                log.exception("a connection ended in a way it should not")  # the others go on
+            finally:
+                listener.open.discard(stream)
 
         async with trio.open_nursery() as conversations:
             async with trio.open_nursery() as accepting:
@@ -66,6 +72,14 @@ async def serve(
                 accepting.cancel_scope.cancel()
             await context.terminated.set()
             conversations.cancel_scope.deadline = trio.current_time() + grace_s
+
+
+class Conversation(TCPServer):
+    """One connection, over as soon as its client has left: hypercorn would wait `IDLE_TIMEOUT_S` for its next request."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
 
 
 @contextmanager
@@ -92,7 +106,7 @@ async def _break_when_cancelled(stream: PatientStream) -> None:
 
 def _http_config() -> HttpConfig:
     config = HttpConfig()
-    config.errorlog = logging.getLogger("pinakothek.control")
+    config.errorlog = log
     config.accesslog = None
     config.include_server_header = False
     config.h11_max_incomplete_size = MAX_HEADER_BYTES

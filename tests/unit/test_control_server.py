@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import trio
+from hypercorn.trio.tcp_server import TCPServer
 from trio.testing import MockClock
 
+from node.control import listener
 from node.control.address import MAX_ADDRESS_BYTES, socket_path
 from node.control.client import Control
 from node.control.listener import OwnerListener, PatientStream, listen
@@ -83,8 +85,8 @@ async def test_only_the_owner_can_reach_the_socket(tmp_path: Path) -> None:
 
 
 async def test_another_users_connection_is_closed_unread(tmp_path: Path) -> None:
-    async with OwnerListener(listen(tmp_path / "s"), os.geteuid() + 1) as listener, trio.open_nursery() as nursery:
-        nursery.start_soon(listener.accept)
+    async with OwnerListener(listen(tmp_path / "s"), os.geteuid() + 1) as ours, trio.open_nursery() as nursery:
+        nursery.start_soon(ours.accept)
         with trio.fail_after(PATIENCE_S):
             async with await trio.open_unix_socket(str(tmp_path / "s")) as stream:
                 assert await stream.receive_some(1) == b""
@@ -213,6 +215,50 @@ async def test_work_for_a_client_that_left_is_cancelled(tmp_path: Path) -> None:
             await stream.send_all(head.encode() + body)
             await fake.stuck.wait()
         await fake.abandoned.wait()
+
+
+async def test_a_client_that_left_leaves_no_connection_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 4)
+    async with running(tmp_path):
+        for _ in range(12):
+            assert (await once_there_is_room(tmp_path))["name"] == "ada"
+
+
+async def test_whoever_is_one_too_many_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
+    async with running(tmp_path), await trio.open_unix_socket(str(socket_path(tmp_path))) as stays:
+        await stays.send_all(get("/v1/events"))
+        assert await stays.receive_some(4096)
+        with pytest.raises(Failed, match="1 connections to the daemon are open already") as told:
+            await ask(tmp_path, "GET", "/v1/status")
+        assert told.value.hint is not None
+        await stays.aclose()
+        assert (await once_there_is_room(tmp_path))["name"] == "ada"
+
+
+async def once_there_is_room(home: Path) -> Any:
+    """The status; a connection that was closed this instant may still count."""
+    with trio.fail_after(PATIENCE_S / 2):
+        while True:
+            with contextlib.suppress(Failed):
+                return await ask(home, "GET", "/v1/status")
+            await trio.sleep(0.01)
+
+
+async def test_a_bug_in_one_connection_is_logged_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def crash(_: object) -> None:
+        raise ZeroDivisionError
+
+    async with running(tmp_path):
+        with monkeypatch.context() as patched, pytest.raises(Failed, match="closed the connection"):
+            patched.setattr(TCPServer, "_read_data", crash)
+            await ask(tmp_path, "GET", "/v1/status")
+        while not caplog.records:
+            await trio.sleep(0.01)
+        assert caplog.records[-1].exc_info is not None
+        assert (await ask(tmp_path, "GET", "/v1/status"))["name"] == "ada"
 
 
 async def test_a_client_that_does_not_read_cannot_delay_the_stop(tmp_path: Path) -> None:
