@@ -8,9 +8,7 @@ closed after the last task has ended.
 import gc
 import json
 import logging
-import os
 import signal
-import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -24,6 +22,7 @@ from node.control.server import serve as serve_control
 from node.errors import Failed, UserError
 from node.ingest.decoder import DecoderPool
 from node.jobs.ledger import Ledger
+from node.last_resort import STOP_LIMIT_S, end_within, ended_by_bugs
 from node.log import set_up
 from node.operations import Operations
 from node.running import Daemon
@@ -38,7 +37,6 @@ log = logging.getLogger("pinakothek.daemon")
 
 GRACE_S = 5.0
 """What is under way at a stop may take this long; with the network's own end that stays within 10 s (DESIGN §11)."""
-STOP_LIMIT_S = 9.5
 COLLECT_AFTER = (5_000, 20, 10)
 """Containers made and not freed before Python looks for cycles among the youngest, the younger, and all: a million before
 the last, not 70,000. Records are millions of containers without any cycle, and looking at all stops everything meanwhile.
@@ -82,29 +80,32 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
         Verifiers() as verifiers,
         trio.open_nursery() as nursery,
     ):
-        await nursery.start(_stop_on_signals, stop)
-        gc.disable()  # what a start reads is here to stay: no search for cycles need look at it, now or ever
-        daemon = await assemble(effective, store, decoder, backends=backends, verify=verifiers.verify, ledger=ledger)
-        gc.freeze()
-        gc.enable()
-        parts = daemon.parts
-        operations = Operations(parts)
-        daemon.connect_operations(operations)
+        with ended_by_bugs(nursery):
+            await nursery.start(_stop_on_signals, stop)
+            gc.disable()  # what a start reads is here to stay: no search for cycles need look at it, now or ever
+            daemon = await assemble(
+                effective, store, decoder, backends=backends, verify=verifiers.verify, ledger=ledger
+            )
+            gc.freeze()
+            gc.enable()
+            parts = daemon.parts
+            operations = Operations(parts)
+            daemon.connect_operations(operations)
 
-        await daemon.start(nursery, stop, grace_s=GRACE_S)
-        await nursery.start(partial(serve_control, operations, config.data_dir, stop, version=VERSION))
-        await nursery.start(parts.jobs.run)
-        nursery.start_soon(operations.migrating.adopt)
-        nursery.start_soon(operations.uploads.run)
-        nursery.start_soon(operations.editing.run)
-        if parts.gateway is not None:
-            nursery.start_soon(parts.gateway.run)
+            await daemon.start(nursery, stop, grace_s=GRACE_S)
+            await nursery.start(partial(serve_control, operations, config.data_dir, stop, version=VERSION))
+            await nursery.start(parts.jobs.run)
+            nursery.start_soon(operations.migrating.adopt)
+            nursery.start_soon(operations.uploads.run)
+            nursery.start_soon(operations.editing.run)
+            if parts.gateway is not None:
+                nursery.start_soon(parts.gateway.run)
 
-        _say_ready(daemon, as_json=as_json)
-        await stop.wait()
-        log.info("stopping")
-        await daemon.finish()
-        nursery.cancel_scope.cancel()
+            _say_ready(daemon, as_json=as_json)
+            await stop.wait()
+            log.info("stopping")
+            await daemon.finish()
+            nursery.cancel_scope.cancel()
     log.info("stopped")
     return 0
 
@@ -131,18 +132,6 @@ async def opened_ledger(effective: Effective) -> AsyncIterator[Ledger]:
             await trio.to_thread.run_sync(ledger.close)
 
 
-def _end_within(limit_s: float) -> None:
-    """End this process after `limit_s` even if a thread is still at a disk that does not answer; nothing durable needs it."""
-
-    def end() -> None:
-        log.error("not stopped within %.0f s: ended as it is", limit_s)
-        os._exit(1)
-
-    timer = threading.Timer(limit_s, end)
-    timer.daemon = True
-    timer.start()
-
-
 async def _stop_on_signals(stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Set `stop` at the first SIGTERM or SIGINT; a second one ends the process as the system would."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -151,7 +140,7 @@ async def _stop_on_signals(stop: trio.Event, *, task_status: trio.TaskStatus[Non
             if stop.is_set():
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
-            _end_within(STOP_LIMIT_S)
+            end_within(STOP_LIMIT_S)
             log.info("received %s", signal.Signals(number).name)
             stop.set()
 

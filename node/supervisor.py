@@ -5,7 +5,7 @@ the daemon, because nobody knows what it has broken.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -56,16 +56,29 @@ async def run_workers(workers: Sequence[Worker], stop: trio.Event, *, grace_s: f
 async def _supervise(worker: Worker, stop: trio.Event) -> None:
     while not stop.is_set():
         worker.wake = trio.Event()
+        idle_s = 0.0
         try:
             idle_s = await worker.work()
             worker.failures, worker.last_error = 0, None
-        except (StoreError, ProtocolError, OSError) as error:
+        except* (StoreError, ProtocolError, OSError) as faults:  # a nursery of its own may have had several
             worker.failures += 1
-            worker.last_error = str(error)
+            worker.last_error = "; ".join(dict.fromkeys(map(str, leaves(faults))))
             idle_s = min(FIRST_BACKOFF_S * 2 ** (worker.failures - 1), MAX_BACKOFF_S)
-            log.warning("%s: %s; next try in %.0f s", worker.name, error, idle_s)
+            log.warning("%s: %s; next try in %.0f s", worker.name, worker.last_error, idle_s)
+        except* Exception:
+            log.critical("%s has failed by a bug", worker.name, exc_info=True)  # before the others' ends are waited for
+            raise
         with trio.move_on_after(0 if stop.is_set() else idle_s):
             await worker.wake.wait()
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """The errors in a group, those in groups within it included."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
 
 
 async def _bound_shutdown(scope: trio.CancelScope, workers: Sequence[Worker], stop: trio.Event, grace_s: float) -> None:

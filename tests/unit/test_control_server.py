@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 from hypercorn.trio.tcp_server import TCPServer
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from node.control import listener
 from node.control.address import MAX_ADDRESS_BYTES, socket_path
@@ -255,8 +255,7 @@ async def test_a_bug_in_one_connection_is_logged_and_stops_nothing(
         with monkeypatch.context() as patched, pytest.raises(Failed, match="closed the connection"):
             patched.setattr(TCPServer, "_read_data", crash)
             await ask(tmp_path, "GET", "/v1/status")
-        while not caplog.records:
-            await trio.sleep(0.01)
+        await wait_all_tasks_blocked()
         assert caplog.records[-1].exc_info is not None
         assert (await ask(tmp_path, "GET", "/v1/status"))["name"] == "ada"
 
