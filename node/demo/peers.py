@@ -81,8 +81,17 @@ class Peer:
         """
         done = self.run(*words, timeout_s=timeout_s)
         if done.returncode:
-            raise PeerFailed(f"{self.name}: {' '.join(words)}: exit {done.returncode}: {done.stderr.strip()}")
+            raise PeerFailed(f"{self.name}: {' '.join(words)}: {self.complaint(done)}")
         return done.stdout
+
+    def complaint(self, done: "subprocess.CompletedProcess[str]") -> str:
+        """What a command ended with; where it found no daemon, or none that answers, what became of that as well."""
+        told = f"exit {done.returncode}: {done.stderr.strip()}"
+        if "daemon" not in done.stderr or self.process is None:
+            return told
+        code = self.process.poll()
+        fate = "the daemon runs" if code is None else f"the daemon ended with {code}"
+        return f"{told}; {fate}, its log: {self.log_tail(30)}"
 
     def rows(self, *words: str, timeout_s: float = 120) -> list[dict[str, Any]]:
         """The JSON objects, one a line, that a command prints with `--json`."""

@@ -65,8 +65,9 @@ def assert_doctor_is_content(peer: Peer) -> None:
 
 def complaints(peer: Peer) -> dict[str, str]:
     """The checks of `doctor` that do not hold, each with its detail."""
-    rows = [json.loads(line) for line in peer.run("doctor", "--json").stdout.splitlines()]
-    assert rows, f"{peer.name}: no doctor"
+    done = peer.run("doctor", "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows, f"{peer.name}: no doctor: {peer.complaint(done)}"
     return {row["check"]: row["detail"] for row in rows if not row["ok"]}
 
 

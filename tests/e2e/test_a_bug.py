@@ -32,7 +32,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("hung_s", ["0", "30"], ids=["nothing hangs", "a thread hangs"])
+@pytest.mark.parametrize("hung_s", ["0", "180"], ids=["nothing hangs", "a thread hangs"])
 def test_a_bug_in_a_part_is_told_and_ends_the_daemon(tmp_path: Path, hung_s: str) -> None:
     peer = Peer(tmp_path / "ada", "ada")
     peer.init()
@@ -43,7 +43,7 @@ def test_a_bug_in_a_part_is_told_and_ends_the_daemon(tmp_path: Path, hung_s: str
         *peer.command("run", "--listen", peer.listen, *peer.run_options)[len(COMMAND) :],
         hung_s,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=25)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
     assert done.returncode == 1
     assert "a bug stopped the daemon; please report it" in done.stderr
     assert "the bug of this test" in done.stderr
