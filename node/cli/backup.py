@@ -1,11 +1,12 @@
 """`backup`: what makes this peer this peer, in one archive."""
 
 import os
+import stat
 import sys
 
 import click
 
-from node.cli.get import STDOUT, whole_file
+from node.cli.get import STDOUT, output_file
 from node.cli.listing import rows_of
 from node.cli.output import emit, say
 from node.cli.session import Session
@@ -34,14 +35,17 @@ def command(session: Session, output: str, as_json: bool) -> None:
     if output == STDOUT:
         write_backup(session.data_dir, contacts, sys.stdout.buffer)
         return
-    with whole_file(output) as file:
-        os.fchmod(file.fileno(), 0o600)
+    with output_file(output) as file:
+        regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        if regular:
+            os.fchmod(file.fileno(), 0o600)
         records_bytes = write_backup(session.data_dir, contacts, file)
-        size_bytes = file.tell()
+        size_bytes = file.tell() if regular else None
     if as_json:
         emit({"file": output, "size_bytes": size_bytes, "records_bytes": records_bytes, "contacts": len(contacts)})
     else:
-        say(f"{output}: {size_text(size_bytes)}; it holds this peer's secret keys")
+        size = "written" if size_bytes is None else size_text(size_bytes)
+        say(f"{output}: {size}; it holds this peer's secret keys")
 
 
 def _contacts(session: Session) -> list[str]:

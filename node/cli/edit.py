@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from node.cli.get import STDOUT, copy, whole_file
+from node.cli.get import STDOUT, copy, output_file
 from node.cli.output import emit, printable, say, short_cid
 from node.cli.session import Session
 from node.cli.verb import DURATION, Function, Verb, json_option, pass_session
@@ -107,7 +107,7 @@ def _write(session: Session, path: str, output: str) -> None:
     if output == STDOUT:
         copy(answer, sys.stdout.buffer)
     else:
-        with whole_file(output) as file:
+        with output_file(output) as file:
             copy(answer, file)
 
 

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from node.cli.get import STDOUT, copy, whole_file
+from node.cli.get import STDOUT, copy, output_file
 from node.cli.session import Session
 from node.cli.verb import Verb, pass_session
 from node.errors import Usage
@@ -26,5 +26,5 @@ def command(session: Session, refs: tuple[str, ...], output: str, flow: str | No
     if output == STDOUT:
         copy(answer, sys.stdout.buffer)
     else:
-        with whole_file(output) as file:
+        with output_file(output) as file:
             copy(answer, file)

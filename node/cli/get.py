@@ -58,7 +58,7 @@ def command(
     if output == STDOUT:
         copy(answer, sys.stdout.buffer)
     else:
-        with whole_file(output) as file:
+        with output_file(output) as file:
             copy(answer, file)
     return None
 
@@ -83,6 +83,25 @@ def copy(answer: Answer, out: BinaryIO) -> None:
             out.write(chunk)
             advance(len(chunk))
     out.flush()
+
+
+@contextmanager
+def output_file(path: str) -> Iterator[BinaryIO]:
+    """What `-o` names: a regular file is replaced whole, through symbolic links; a device or a pipe is written into.
+
+    Raises:
+        Failed: it cannot be written; the message names it and the reason.
+    """
+    target = os.path.realpath(path)
+    if not os.path.exists(target) or os.path.isfile(target):
+        with whole_file(target) as file:
+            yield file
+        return
+    try:
+        with open(target, "wb") as file:
+            yield file
+    except OSError as error:
+        raise Failed(f"{path}: {(error.strerror or str(error)).lower()}") from error
 
 
 @contextmanager

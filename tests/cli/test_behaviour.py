@@ -128,6 +128,25 @@ def test_events_as_json(data_dir: Path, fake: FakeService) -> None:
     assert [row["seq"] for row in rows] == [1, 2, 3]
 
 
+def test_an_output_that_is_a_pipe_or_a_link_stays_one(data_dir: Path, fake: FakeService, tmp_path: Path) -> None:
+    """`-o /dev/null` as root once left a regular file in its place."""
+    (tmp_path / "a.png").write_bytes(b"IMAGE1")
+    assert pina(data_dir, "add", str(tmp_path / "a.png")).returncode == 0
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to("target")
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert pina(data_dir, "get", "a.png", "-o", str(pipe)).returncode == 0
+        assert os.read(reading, 100) == b"IMAGE1"
+    finally:
+        os.close(reading)
+    assert pipe.is_fifo()
+    assert pina(data_dir, "get", "a.png", "-o", str(link)).returncode == 0
+    assert link.is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"IMAGE1"
+
+
 def test_a_picture_is_not_written_to_a_terminal(data_dir: Path, fake: FakeService) -> None:
     ours, theirs = pty.openpty()
     try:
