@@ -11,8 +11,6 @@ from protocol.recordset import RecordSet
 from store.cid import cid_text, parse_cid
 from store.errors import BadCid
 
-LEAST_PREFIX_CHARS = 4
-"""Shorter ones are more likely slips, as git has it."""
 SURE_PREFIX_CHARS = 8
 """A shorter prefix gives way to a name: all our roots begin with the same five characters, and a file may, too."""
 MAX_CANDIDATES = 20
@@ -94,7 +92,7 @@ class Lookup:
         yield self._by_name(ref, flow)
 
     def _by_prefix(self, ref: str) -> list[SignedPin]:
-        if len(ref) < LEAST_PREFIX_CHARS:
+        if not ref:
             return []
         found = self._in_range(ref) if ref.startswith("b") else self._old_style(ref)
         return [pin for root in found for pin in self._records.live_pins(root)]

@@ -283,6 +283,7 @@ class FlowRow:
 
     `acts` is the factor that holds, by the charter's default and within its bounds. `max_bytes` (of an image with its
     variants), `max_px` and `types` (media types) say what it takes, None and empty: anything; `strip`: without metadata.
+    `adders` are the ids of the peers that may add to it, empty: every curator.
     """
 
     name: str
@@ -295,6 +296,7 @@ class FlowRow:
     max_px: int | None = None
     types: tuple[str, ...] = ()
     strip: bool = False
+    adders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

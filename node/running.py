@@ -211,6 +211,7 @@ class Daemon:
             parts.similarity.changed(changes.roots)
             if self._operations is not None:
                 self._operations.roots_changed(changes.roots)
+            parts.executor.work.ask_again(changes.roots)
             parts.controller.replan(changes.roots)
         if changes.charter:  # its bounds and its default decide the factors of all roots
             parts.controller.replan(parts.records.counting.roots())

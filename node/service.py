@@ -41,6 +41,7 @@ from node.rows import (
     Verified,
 )
 from node.status_rows import Status
+from protocol.limits import MEMBERS
 
 CountOrNone = Annotated[int, Meta(ge=0)]
 PageSize = Annotated[int, Meta(ge=1, le=1000)]
@@ -148,6 +149,7 @@ class SetFlow:
         max_px: width × height of an original; 0: no limit.
         types: of originals, as names (`jpeg`) or media types; empty: any.
         strip: take metadata out of originals.
+        adders: peers that may add to it, by id or name; empty: every curator.
     """
 
     name: str
@@ -157,6 +159,7 @@ class SetFlow:
     max_px: CountOrNone | None = None
     types: Annotated[tuple[str, ...], Meta(max_length=32)] | None = None
     strip: bool | None = None
+    adders: Annotated[tuple[str, ...], Meta(max_length=MEMBERS)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import click
 
 from node.cli.output import complain, emit, plural, printable, say
 from node.cli.session import Session
-from node.cli.verb import DURATION, Verb, json_option, pass_session
+from node.cli.verb import PAUSE, Verb, json_option, pass_session
 from node.cli.waiting import ended
 from node.errors import DONE, FAILED
 
@@ -41,7 +41,7 @@ PROBLEMS = 10
 @click.option(
     "--min-px", metavar="PX", type=click.IntRange(0), default=64, show_default=True, help="Of an image's shorter side."
 )
-@click.option("--delay", metavar="T", type=DURATION, help="The least pause between two requests to a host.")
+@click.option("--delay", metavar="T", type=PAUSE, help="The least pause between two requests to a host.")
 @click.option("--dry-run", is_flag=True, help="Read pages, list their images, fetch none.")
 @click.option("--no-wait", is_flag=True, help="Leave it to the daemon, and print the number of the job.")
 @json_option

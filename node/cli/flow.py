@@ -42,6 +42,7 @@ def list_flows(session: Session, as_json: bool) -> None:
 @click.option("--max-px", type=click.IntRange(0), metavar="N", help="Most pixels (width × height); 0: no limit.")
 @click.option("--types", metavar="T,T", help="Formats it takes, such as jpeg,png; 'any': all.")
 @click.option("--strip/--no-strip", default=None, help="Take location and camera data out of originals.")
+@click.option("--adders", metavar="P,P", help="Peers that may add to it, by id or name; 'any': every curator.")
 @json_option
 @pass_session
 def set_flow(
@@ -53,12 +54,15 @@ def set_flow(
     max_px: int | None,
     types: str | None,
     strip: bool | None,
+    adders: str | None,
     as_json: bool,
 ) -> None:
     """Change a flow, or make it. Takes effect at once for new images."""
-    wanted = None if types is None else [] if types == "any" else [each.strip() for each in types.split(",")]
-    change = {"backend": backend, "replicas": replicas(factor), "max_bytes": max_bytes, "max_px": max_px}
-    row = session.control.call("POST", "/v1/flows", {"name": name, **change, "types": wanted, "strip": strip})
+    change: dict[str, object] = {"backend": backend, "replicas": replicas(factor), "types": _listed(types)}
+    change |= {"max_bytes": max_bytes, "max_px": max_px, "strip": strip}
+    if adders is not None:  # a daemon from before it was updated knows no such field
+        change["adders"] = _listed(adders)
+    row = session.control.call("POST", "/v1/flows", {"name": name, **change})
     if as_json:
         emit(row)
     else:
@@ -81,6 +85,12 @@ def remove_flow(session: Session, name: str, as_json: bool) -> None:
         say(f"flow {printable(row['name'])} is deleted")
 
 
+def _listed(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    return [] if text == "any" else [each.strip() for each in text.split(",")]
+
+
 def _limits(row: dict[str, Any]) -> str:
     parts = []
     if row.get("types"):
@@ -91,6 +101,8 @@ def _limits(row: dict[str, Any]) -> str:
         parts.append(f"at most {row['max_px']:,} pixels")
     if row.get("strip"):
         parts.append("metadata stripped")
+    if row.get("adders"):
+        parts.append(f"only {', '.join(row['adders'])} may add")
     return "".join(f", {part}" for part in parts)
 
 

@@ -48,6 +48,8 @@ def command(
     """
     if ref is None:
         return _restore(session, flow, output, variant, as_json=as_json)
+    if not variant or "/" in variant:
+        raise Usage(f"variant {variant!r}: expected original, display, large, medium, small, preview or frame-NN")
     if as_json:
         raise Usage("--json goes with --flow and -o DIR: an image is written as it is")
     if output == STDOUT and sys.stdout.isatty():
@@ -92,7 +94,7 @@ def output_file(path: str) -> Iterator[BinaryIO]:
     Raises:
         Failed: it cannot be written; the message names it and the reason.
     """
-    target = os.path.realpath(path)
+    target = os.path.realpath(path) if os.path.islink(path) else path
     if not os.path.exists(target) or os.path.isfile(target):
         with whole_file(target) as file:
             yield file

@@ -36,7 +36,7 @@ def command(
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
-        row["name"],
+        row["name"] or "-",
         row["flow"],
         "-" if row["size_bytes"] is None else size_text(row["size_bytes"]),
         pixels(row),

@@ -6,12 +6,12 @@ import click
 
 from node.cli.output import emit, say
 from node.cli.session import Session
-from node.cli.verb import DURATION, Verb, json_option, pass_session
+from node.cli.verb import PAUSE, Verb, json_option, pass_session
 from node.errors import Usage
 
 
 @click.command(cls=Verb)
-@click.option("--for", "for_s", type=DURATION, metavar="T", help="How long from now, such as 2h; at most 7d.")
+@click.option("--for", "for_s", type=PAUSE, metavar="T", help="How long from now, such as 2h; at most 7d.")
 @click.option("--off", is_flag=True, help="Be back.")
 @json_option
 @pass_session

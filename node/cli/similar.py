@@ -8,6 +8,7 @@ from node.cli.listing import emit_all
 from node.cli.output import short_cid, table
 from node.cli.session import Session
 from node.cli.verb import Verb, json_option, pass_session
+from node.errors import Failed
 from node.quantities import escape_path
 
 DECODE_TIMEOUT_S = 120.0
@@ -27,7 +28,10 @@ def command(session: Session, what: str, flow: str | None, within: int | None, a
     request: dict[str, object] = {"ref": what, "flow": flow, "within": within}
     if flow is None and os.path.isfile(what):
         request = {"path": escape_path(os.fsencode(os.path.abspath(what))), "within": within}
-    rows = session.control.call("POST", "/v1/similar", request, timeout_s=DECODE_TIMEOUT_S)["rows"]
+    try:
+        rows = session.control.call("POST", "/v1/similar", request, timeout_s=DECODE_TIMEOUT_S)["rows"]
+    except Failed as error:
+        raise Failed(f"{what}: {error.message}" if "path" in request else error.message, hint=error.hint) from error
     if as_json:
         emit_all(iter(rows))
         return

@@ -67,8 +67,16 @@ class _Quantity(click.ParamType[Any]):
             self.fail(error.message, param, ctx)
 
 
+def _some_time(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds <= 0:
+        raise Usage(f"duration {text!r}: expected more than none")
+    return seconds
+
+
 SIZE = _Quantity("size", parse_size)
-DURATION = _Quantity("duration", parse_duration)
+DURATION = _Quantity("duration", _some_time)
+PAUSE = _Quantity("duration", parse_duration)
 FACTOR = _Quantity("min:max", parse_factor)
 
 

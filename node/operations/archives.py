@@ -65,10 +65,20 @@ class Archives:
         roots = list(dict.fromkeys(self._looking.first_pin(ref, request.flow).root for ref in request.refs))
         if len(roots) > MAX_ROOTS:
             raise Usage(f"refs: {len(roots)} images, at most {MAX_ROOTS} fit one archive")
+        await self._check_that_they_are_to_be_had(roots)
         first = cid_text(roots[0])
         return Content(
             root=first, name=f"{first}.car", cid=first, media_type=CAR, size_bytes=None, chunks=self._archive(roots)
         )
+
+    async def _check_that_they_are_to_be_had(self, roots: Sequence[bytes]) -> None:
+        """Before an archive is begun, which can only break off. Raises: Failed."""
+        for root in roots:
+            try:
+                async with self._parts.reading.open(root) as reader:
+                    await reader.get(root)
+            except StoreError as error:
+                raise Failed(f"{cid_text(root)}: {error}", hint="`pinakothek show` lists who holds it") from error
 
     async def _archive(self, roots: Sequence[bytes]) -> AsyncGenerator[bytes, None]:
         yield car_header(roots)

@@ -1,15 +1,19 @@
 """`flow ls`, `flow set` and `flow rm`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from node.errors import NotFound, RefusedByPolicy
+from node.errors import NotFound, RefusedByPolicy, Usage
 from node.operations import policy
 from node.operations.bin import Bin
+from node.operations.naming import peer_of
 from node.operations.written import replicas_row
 from node.parts import Parts
 from node.rows import FlowRow
 from node.service import SetFlow
+from protocol.admission import CURATOR
 from protocol.flow import Flow
+from protocol.identity import PeerId
 
 DEFAULT = "default"
 
@@ -45,6 +49,7 @@ class Flows:
             max_px=flow.max_px if request.max_px is None else request.max_px or None,
             media_types=flow.media_types if request.types is None else policy.media_types(request.types),
             strip=flow.strip if request.strip is None else request.strip,
+            adders=flow.adders if request.adders is None else self._adders(request.adders),
         )
         await self._parts.records.write(flow)
         row = self._row(request.name)
@@ -73,6 +78,14 @@ class Flows:
         self._parts.events.tell("flow_removed", detail=name)
         return row
 
+    def _adders(self, words: Sequence[str]) -> tuple[PeerId, ...]:
+        """Who may add, by what people call peers. Raises: NotFound, Ambiguous, Usage."""
+        peers = sorted({peer_of(self._parts, word) for word in words})
+        for peer in peers:
+            if CURATOR not in self._records.role(peer):
+                raise Usage(f"{peer}: is no curator, and so adds nothing")
+        return tuple(peers)
+
     def _row(self, name: str) -> FlowRow:
         known = self._records.flows.get(name)
         own = known.record.replicas if known is not None else None
@@ -88,4 +101,5 @@ class Flows:
             max_px=limits.max_px,
             types=limits.media_types,
             strip=limits.strip,
+            adders=known.record.adders if known is not None else (),
         )

@@ -4,7 +4,7 @@ import heapq
 
 import trio
 
-from node.errors import Usage
+from node.errors import NotFound, Usage
 from node.operations.looking import Looking
 from node.operations.standing import key_of
 from node.parts import Parts
@@ -42,6 +42,8 @@ class Truth:
         if query.flow is None:
             raise Usage("verify: expected a REF or a flow")
         pins = self._pins_after(query.flow, _cursor(query.after), query.limit + 1)
+        if not pins and query.after is None:
+            raise NotFound(f"flow {query.flow} has no images", hint="`pinakothek flow ls` lists the flows")
         rows = [await self._verify(pin, query.deep) for pin in pins[: query.limit]]
         more = len(pins) > query.limit
         return Page(rows=tuple(rows), next=pins[query.limit - 1].root.hex() if more else None)

@@ -5,6 +5,7 @@ starts nothing twice, and a fetch that fails is tried again ever less often inst
 """
 
 import heapq
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import trio
@@ -46,9 +47,11 @@ class Running:
     Attributes:
         scope: to be cancelled when it is no longer planned.
         fetching: None until its sources are known.
+        asked_again: a pin of the root was written meanwhile, which may name sources that this try does not know.
     """
 
     fetch: Fetch
+    asked_again: bool = False
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     fetching: Fetching | None = None
 
@@ -118,6 +121,9 @@ class Work:
         first_s, most_s = (FIRST_RETRY_S, MAX_HELD_RETRY_S) if fetch.sources else (SEEK_RETRY_S, MAX_RETRY_S)
         key = RootKey(fetch.root, fetch.kind)
         wait_s = min(first_s * 2.0 ** min(self.failures(key), 20), most_s)
+        running = self.fetching.get(key)
+        if running is not None and running.asked_again:
+            wait_s = FIRST_RETRY_S
         self._fail(key, now_s + wait_s, reason, in_vain=not fetch.sources)
         self.failed_count += 1
         return wait_s
@@ -156,6 +162,13 @@ class Work:
         self._due = [(due_s, key) for key, due_s in self.unwanted.items()]
         heapq.heapify(self._due)
         return roots
+
+    def ask_again(self, roots: AbstractSet[bytes]) -> None:
+        """Pins of these roots were written: whoever did so may name a source, or know of one, so nothing waits in vain."""
+        for key in [key for key, attempt in self.failed.items() if attempt.in_vain and key.root in roots]:
+            del self.failed[key]
+        for key, running in self.fetching.items():
+            running.asked_again |= key.root in roots
 
     def due_roots(self, now_s: float) -> set[bytes]:
         """Roots whose back-off has ended since the last call."""

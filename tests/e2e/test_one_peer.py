@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.demo.peers import Peer, swarm, wait_until
+from store.cid import RAW, cid_of, cid_text
 from tests.e2e.pictures import make_pictures
 from tests.e2e.swarms import assert_doctor_is_content, counts, read_back
 
@@ -64,6 +65,35 @@ def test_a_reference_may_be_a_path_and_is_never_empty(peer: Peer, tmp_path: Path
     peer.call("rm", name, "--purge")
     for words in (("show", ""), ("rm", ""), ("undelete", ""), ("pin", "rm", ""), ("get", ""), ("flow", "rm", "")):
         assert peer.run(*words).returncode in (2, 3), words
+
+
+def test_a_short_prefix_of_several_images_lists_them(peer: Peer, tmp_path: Path) -> None:
+    roots = {row["root"] for row in peer.rows("add", *map(str, make_pictures(2, tmp_path, seed=14)))}
+    done = peer.run("show", "b")
+    assert done.returncode == 2
+    assert any(root in done.stderr for root in roots)
+
+
+def test_a_flow_that_is_not_there_is_not_verified(peer: Peer) -> None:
+    assert peer.run("verify", "--flow", "no such flow").returncode == 3
+
+
+def test_what_nobody_has_is_not_exported(peer: Peer, tmp_path: Path) -> None:
+    nobodys = cid_text(cid_of(RAW, b"nobody has this"))
+    peer.call("pin", "add", nobodys, "--wait", "0")
+    done = peer.run("export", nobodys, "-o", str(tmp_path / "out.car"))
+    assert done.returncode == 1
+    assert nobodys in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    peer.call("rm", nobodys, "--purge")
+
+
+def test_a_duration_of_nothing_is_a_mistake(peer: Peer, tmp_path: Path) -> None:
+    [picture] = make_pictures(1, tmp_path, seed=15)
+    for option in ("--expires", "--timeout"):
+        done = peer.run("add", str(picture), option, "0")
+        assert done.returncode == 2
+        assert option in done.stderr
 
 
 def test_bounds_of_the_charter_act_on_what_is_there_at_once(peer: Peer, tmp_path: Path) -> None:

@@ -59,6 +59,28 @@ def test_a_flow_takes_effect_on_every_peer_and_bounds_are_kept(peers: list[Peer]
         assert backend in done.stderr
 
 
+def test_who_may_add_to_a_flow_is_set_at_run_time(peers: list[Peer]) -> None:
+    ada, bob = peers
+    [picture] = make_pictures(1, bob.data_dir / "in", seed=43, width_px=160, height_px=120)
+
+    def set_adders(word: str, peer_ids: list[str]) -> None:
+        assert ada.one("flow", "set", "closed", "--adders", word)["adders"] == peer_ids
+        wait_until(
+            lambda: [row["adders"] for row in bob.rows("flow", "ls") if row["name"] == "closed"] == [peer_ids],
+            timeout_s=60,
+            what=f"bob knows that {word} may add",
+        )
+
+    set_adders("ada", [ada.peer_id])
+    done = bob.run("add", "--flow", "closed", str(picture))
+    assert done.returncode == 5
+    assert "none of those who may add" in done.stderr
+    ada.call("add", "--flow", "closed", str(picture))
+    set_adders("any", [])
+    bob.call("add", "--flow", "closed", str(picture))
+    assert ada.run("flow", "set", "closed", "--adders", "nobody").returncode == 3
+
+
 def test_an_upload_leaves_nothing_in_the_workspace(peers: list[Peer]) -> None:
     [picture] = make_pictures(1, peers[0].data_dir / "in", seed=43, width_px=160, height_px=120)
     with Control(peers[0].data_dir) as control:

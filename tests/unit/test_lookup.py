@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from node.errors import Ambiguous, NotFound
-from node.lookup import LEAST_PREFIX_CHARS, Lookup
+from node.lookup import Lookup
 from protocol.author import Author
 from protocol.charter import swarm_hash
 from protocol.founding import found_swarm
@@ -62,7 +62,7 @@ def test_every_prefix_finds_what_begins_with_it(swarm: Swarm) -> None:
         swarm.pin(root_of(number), name=f"{number}.jpg")
     texts = {cid_text(root_of(number)): root_of(number) for number in range(60)}
     for text, root in texts.items():
-        for length in range(LEAST_PREFIX_CHARS, len(text)):
+        for length in range(1, len(text)):
             same = [other for other in texts if other.startswith(text[:length])]
             if len(same) == 1:
                 assert swarm.lookup.find(text[:length]) == root
@@ -111,7 +111,7 @@ def test_an_original_that_was_also_pinned_and_unpinned_still_finds_its_image(swa
     assert swarm.lookup.find(cid_text(original)) == root_of(1)
 
 
-@pytest.mark.parametrize("ref", ["", "b", "baf", "bafz", "bafkqaaa-no-such", "Qm", "no.jpg", "b" * 200, "bäfybei-x"])
+@pytest.mark.parametrize("ref", ["", "c", "bafz", "bafkqaaa-no-such", "Qm", "no.jpg", "b" * 200, "bäfybei-x"])
 def test_nothing_of_that_name(swarm: Swarm, ref: str) -> None:
     swarm.pin(root_of(1))
     with pytest.raises(NotFound):

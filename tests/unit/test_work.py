@@ -9,7 +9,7 @@ from node.replication.backlog import Backlog
 from node.replication.planner import Fetch, Urgency
 from node.replication.throttle import LEAST_WINDOW_BYTES, Throttle
 from node.replication.view import RootKey
-from node.replication.work import FIRST_RETRY_S, SEEK_RETRY_S, UNWANTED_S, Work
+from node.replication.work import FIRST_RETRY_S, SEEK_RETRY_S, UNWANTED_S, Running, Work
 
 
 def fetch(name: str, *, urgency: Urgency = Urgency.REPAIR, copies: int = 1, sources: tuple[str, ...] = ("p",)) -> Fetch:
@@ -51,6 +51,29 @@ def test_a_backlog_that_is_replanned_for_ever_does_not_grow() -> None:
     for turn in range(10_000):
         backlog.put(key("a"), fetch("a"), (turn, 1, b"a"))
     assert len(backlog._heap) < 100
+
+
+def test_a_pin_that_is_written_again_ends_the_wait_for_what_nobody_had() -> None:
+    work = Work()
+    for name in "ab":
+        work.fetch_failed(fetch(name, sources=()), "nobody has it", 100.0)
+    work.ask_again({b"a"})
+    assert work.may_try(key("a"), 100.0)
+    assert not work.may_try(key("b"), 100.0)
+
+
+def test_a_pin_that_is_written_again_during_a_try_that_fails_has_another_one_follow_soon() -> None:
+    work = Work()
+    work.fetching[key("a")] = Running(fetch("a", sources=()))
+    work.ask_again({b"a"})
+    assert work.fetch_failed(fetch("a", sources=()), "nobody has it", 100.0) == FIRST_RETRY_S
+
+
+def test_a_holders_silence_is_not_cut_short_by_a_pin() -> None:
+    work = Work()
+    work.fetch_failed(fetch("a"), "its holder is silent", 100.0)
+    work.ask_again({b"a"})
+    assert not work.may_try(key("a"), 100.0)
 
 
 def test_a_failed_fetch_is_due_once_its_wait_is_over_and_only_once() -> None:
