@@ -282,6 +282,13 @@ class Membership:
     def get(self, peer_id: str) -> Peer | None:
         return self._peers.get(PeerId(peer_id))
 
+    def is_awaited(self, peer_id: str, now_s: float) -> bool:
+        """Tell whether a member is not heard yet only because our start, or its admission, was a moment ago."""
+        peer = self.get(peer_id)
+        if peer is None or peer.last is not None or peer.sees != "suspect":
+            return False
+        return peer.silent_s(now_s) < self.suspect_after_s
+
     def orders(self) -> Mapping[PeerId, tuple[int, int]]:
         """Return the (incarnation, seq) last heard of each peer, to be kept over a restart."""
         return self._orders

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+import trio
+
 from node.errors import RefusedByPolicy, Usage
 from node.ingest.flow_limits import FlowLimits, limits_of
 from node.kinds import EMBEDDED, KINDS
 from node.parts import Parts
 from node.quantities import duration_text
+from node.replication.view import PeerView
 from node.rows import Replicas
 from protocol import fields
 from protocol.admission import CURATOR
@@ -144,6 +147,8 @@ def media_types(names: Sequence[str]) -> tuple[str, ...]:
 def check_wait(parts: Parts, wait: int, flow: str, replicas: fields.Replicas | None) -> None:
     """Whether so many keepers can come to hold a root at all.
 
+    Those count that may be heard any moment: what was asked for right after a start is waited for, not refused.
+
     Raises:
         RefusedByPolicy: more than the factor's max, or than the keepers that are here.
     """
@@ -152,18 +157,30 @@ def check_wait(parts: Parts, wait: int, flow: str, replicas: fields.Replicas | N
         copies = "1 copy" if factor.max == 1 else f"{factor.max} copies"
         raise RefusedByPolicy(f"wait {wait}: there will be {copies}", hint="ask for more with --replicas")
     kind = backend_of(parts, flow)
-    keepers = live_keepers(parts, kind)
+    keepers = live_keepers(parts, kind, awaited=True)
     if wait > keepers and (wait > 1 or kind != EMBEDDED):
         if kind != EMBEDDED:
             raise RefusedByPolicy(f"wait {wait}: live keepers that offer {kind}: {keepers}")
         raise RefusedByPolicy(f"wait {wait}: only {keepers} {'keeper is' if keepers == 1 else 'keepers are'} alive")
 
 
-def live_keepers(parts: Parts, kind: str) -> int:
-    """Stores of keepers that are alive and offer a backend; peers that share a store count once."""
+def live_keepers(parts: Parts, kind: str, *, awaited: bool = False) -> int:
+    """Stores of keepers that are alive and offer a backend; peers that share a store count once.
+
+    Args:
+        awaited: count those as well that are not heard yet, as far as is known of them.
+    """
+    now_s = trio.current_time()
+    membership = parts.knowledge.membership
+
+    def is_able(peer: PeerView) -> bool:
+        if peer.state == "alive":
+            return kind in peer.kinds
+        awaits = awaited and peer.state == "suspect" and membership.is_awaited(peer.peer_id, now_s)
+        return awaits and (kind in peer.kinds or not peer.heard)
+
     peers = parts.controller.beliefs.view(()).peers.values()
-    able = [peer for peer in peers if peer.state == "alive" and peer.keeper and kind in peer.kinds]
-    return len({peer.store_ids.get(kind, peer.peer_id) for peer in able})
+    return len({peer.store_ids.get(kind, peer.peer_id) for peer in peers if peer.keeper and is_able(peer)})
 
 
 def expiry_ms(now_ms: int, expires_s: float | None) -> int | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from node.demo.peers import Peer, swarm, wait_until
+from node.demo.peers import Peer, swarm, wait_for_links, wait_until
 from tests.e2e.pictures import make_pictures
 from tests.e2e.swarms import assert_doctor_is_content, counts, read_back, wait_until_settled
 
@@ -83,6 +83,7 @@ def test_a_member_whose_whole_directory_is_an_old_copy_recovers_and_is_believed(
     assert bob.stop() == 0
     shutil.copytree(bob.data_dir, tmp_path / "backup", ignore=shutil.ignore_patterns("control.sock"))
     bob.start()
+    wait_for_links(peers)
     rows += ada.rows("add", "--replicas", "3:3", "--wait", "3", *map(str, later))
     wait_until_settled(peers, before + 4)
     assert bob.stop() == 0

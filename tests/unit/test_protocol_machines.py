@@ -253,6 +253,19 @@ def test_who_was_down_before_our_start_is_down_until_it_is_heard() -> None:
     assert states(run(members, 10, 11, **{A: 0})) == [(10, "alive")]
 
 
+def test_a_member_is_awaited_until_its_silence_says_something() -> None:
+    members = watch(A, B)
+    members.recall(beat(B, 7), 500.0, 0.0, was_down=True)
+    run(members, 0, 14)
+    assert members.is_awaited(A, 14)
+    assert not members.is_awaited(B, 14), "it was down when we last listened"
+    assert not members.is_awaited("nobody", 14)
+    run(members, 14, 15)
+    assert not members.is_awaited(A, 15)
+    run(members, 15, 40, **{A: 16})
+    assert not members.is_awaited(A, 40), "heard, and silent since"
+
+
 def test_what_is_older_than_a_peers_last_start_is_not_recalled() -> None:
     members = Membership(ME, 0.0, heard={A: (3, 1)})
     members.set_standings({A: MEMBER}, 0.0)
