@@ -28,6 +28,8 @@ from store.files import Files, ObjectSite, disk_error
 IMAGES = "images"
 STAGED = "uploads"
 ID_NAME = "STORE_ID"
+LASTING = 10_000
+"""Folders that are known to be there to stay, so that they need no fsync at each object."""
 PART = "~"
 """In the name of what is still being written; no file of an image and no CID has one."""
 
@@ -41,6 +43,7 @@ class LocalBackend:
     def __init__(self, directory: Path, files: Files) -> None:
         self._directory = str(directory)
         self._files = files
+        self._lasting: set[str] = set()
         self.place = f"directory {directory}"
 
     def store_id(self, otherwise: str | None = None) -> str:
@@ -147,12 +150,22 @@ class LocalBackend:
         return size_bytes
 
     def _make_folders(self, folder: str) -> None:
-        """Make a folder and those above it, each there to stay before anything is put into it."""
-        if not os.path.isdir(folder):
-            above = os.path.dirname(folder)
-            self._make_folders(above)
+        """Make a folder and those above it, each there to stay before anything is put into it.
+
+        Also one that is there already: whoever made it may have been killed before that.
+        """
+        there = os.path.isdir(folder)
+        if there and (folder in self._lasting or not folder.startswith(self._directory)):
+            return
+        above = os.path.dirname(folder)
+        self._make_folders(above)
+        if not there:
             self._files.make_folder(folder)
+        with suppress(PermissionError):  # a parent that we may not even list is not ours to look after
             self._files.fsync_folder(above, ObjectSite.FOLDER)
+        if len(self._lasting) >= LASTING:
+            self._lasting.clear()
+        self._lasting.add(folder)
 
     def _folder(self, root: bytes) -> str:
         if root == UPLOADS:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from store.backends import Backend, local_backend
+from store.cid import cid_text
 from store.errors import NotInBackend
-from store.files import ObjectSite
+from store.files import ObjectSite, Site
 from tests.backends.images import image
 from tests.crash.disk import BYTES_ONLY, DROP, KEEP, NAMES_ONLY, Disk, Style, after_power_loss
 from tests.crash.recorded import RecordedFiles
@@ -81,3 +82,51 @@ def test_power_loss_at_every_change(scratch: Path) -> None:
 @pytest.mark.parametrize("site", list(ObjectSite))
 def test_every_fsync_is_needed(site: ObjectSite, scratch: Path) -> None:
     assert first_failure(recorded(scratch, site), scratch) != ""
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+class MortalFiles(RecordedFiles):
+    """Kills its process before it makes the names in a folder durable, once it has done so `lives` times."""
+
+    def __init__(self, disk: Disk, lives: int) -> None:
+        super().__init__(disk)
+        self._lives = lives
+
+    def fsync_folder(self, path: str, site: Site | ObjectSite) -> None:
+        if not self._lives:
+            raise Killed
+        self._lives -= 1
+        super().fsync_folder(path, site)
+
+
+def test_what_a_kill_left_is_made_to_stay_by_whoever_finds_it(scratch: Path) -> None:
+    """It is read back by the next try, as if it had been put: then the power goes."""
+    one = image("one")
+    files = {name: one.files[name][:1000] for name in ("original.jpg", "small.webp")}
+    killed = 0
+    for lives in range(20):
+        root = scratch / f"disk {lives}"
+        root.mkdir()
+        disk = Disk(root)
+        try:
+            backend: Backend = local_backend(root / "store", files=MortalFiles(disk, lives))
+            backend.store_id(STORE_ID)
+            for name, content in files.items():
+                backend.put(ROOT, name, [content])
+        except Killed:
+            killed += 1
+        backend = local_backend(root / "store", files=RecordedFiles(disk))
+        backend.store_id(STORE_ID)
+        for name, content in files.items():
+            if found(backend, name) == "gone":
+                backend.put(ROOT, name, [content])
+        backend.put(ROOT, cid_text(ROOT), [one.nodes[cid_text(ROOT)]])
+        disk.claim("id", STORE_ID)
+        for name, content in files.items():
+            disk.claim(name, content)
+        for style in (DROP, *MIXED):
+            survive(disk, len(disk.events), style, scratch / f"after {lives} {style}")
+    assert 5 < killed < 20
