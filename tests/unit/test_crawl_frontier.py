@@ -62,7 +62,9 @@ def test_another_process_goes_on_where_this_one_was(frontier: Frontier, tmp_path
     again = Frontier.opened(tmp_path)
     again.begin(CRAWL, [Found(Kind.PAGE, at("/"), 0)], 5)
     assert visit(again).address == at("/b")
-    assert again.origins(CRAWL) == [ORIGIN]
+    assert again.origins(CRAWL, 9, pages=True) == [ORIGIN]
+    assert again.origins(CRAWL, 9, pages=False) == []
+    assert again.origins(CRAWL, 9, pages=True, but=[ORIGIN]) == []
     again.close()
 
 

@@ -27,6 +27,8 @@ from node.ingest.web_address import WebAddress
 
 ORIGINS_AT_ONCE: Final = 8
 """Origins that are asked at the same time. Guess."""
+LOOKED_AFTER: Final = 256
+"""Origins that have a task of their own; the others wait in the frontier: a page may name thousands, a crawl a million."""
 TAKEN_AT_ONCE: Final = 4
 """Images that are decoded and stored while the next ones are fetched: enough to keep two decoders busy."""
 RULES_CHARS: Final = 4 << 20
@@ -93,6 +95,8 @@ class Crawler:
         self._rules_chars = 0
         self._active: set[str] = set()
         self._stirred: set[str] = set()
+        self._more = False
+        self._refilling = False
         self._asking = trio.CapacityLimiter(ORIGINS_AT_ONCE)
         self._taking = trio.CapacityLimiter(TAKEN_AT_ONCE)
         self._pages_begun = 0
@@ -116,8 +120,8 @@ class Crawler:
             if kind == Kind.PAGE and state not in ("waiting", "disallowed", "moved")
         )  # fmt: skip
         async with trio.open_nursery() as self._nursery:
-            for origin in await trio.to_thread.run_sync(self._frontier.origins, plan.id):
-                self._stir(origin)
+            self._more = True
+            await self._refill()
         self.counts = Counter(await trio.to_thread.run_sync(self._frontier.counts, plan.id))
         return self.counts
 
@@ -125,9 +129,31 @@ class Crawler:
         """Have somebody look after an origin that may have something waiting."""
         if origin in self._active:
             self._stirred.add(origin)
+        elif len(self._active) >= LOOKED_AFTER:
+            self._more = True
         else:
             self._active.add(origin)
             self._nursery.start_soon(self._visit_origin, origin)
+
+    async def _refill(self) -> None:
+        """Have somebody look after origins that had to wait for a place, once half of the places are free."""
+        if self._refilling:
+            return
+        self._refilling = True
+        try:
+            while self._more and len(self._active) <= LOOKED_AFTER // 2:
+                self._more = False
+                most = LOOKED_AFTER - len(self._active)
+                ask = partial(
+                    self._frontier.origins, self._plan.id, most, pages=self._may_ask_pages,
+                    in_hand=tuple(self._in_hand), but=tuple(self._active),
+                )  # fmt: skip
+                found = await trio.to_thread.run_sync(ask)
+                self._more |= len(found) == most
+                for origin in found:
+                    self._stir(origin)
+        finally:
+            self._refilling = False
 
     async def _visit_origin(self, origin: str) -> None:
         """Visit all that waits of an origin, one after the other."""
@@ -139,6 +165,7 @@ class Crawler:
                 if origin in self._stirred:
                     continue
                 self._active.discard(origin)
+                await self._refill()
                 return
             await trio.sleep_until(next_s)
             async with self._asking:
@@ -149,14 +176,18 @@ class Crawler:
         """What to visit next; waits where something is to be tried again later."""
         plan = self._plan
         while True:
-            pages = self._pages_begun < plan.scope.max_pages
             ask = partial(
-                self._frontier.next, plan.id, origin, self._now_ms(), pages=pages, in_hand=tuple(self._in_hand)
-            )
+                self._frontier.next, plan.id, origin, self._now_ms(), pages=self._may_ask_pages,
+                in_hand=tuple(self._in_hand),
+            )  # fmt: skip
             found = await trio.to_thread.run_sync(ask)
             if not isinstance(found, int):
                 return found
             await trio.sleep(max(0.01, (found - self._now_ms()) / 1000))
+
+    @property
+    def _may_ask_pages(self) -> bool:
+        return self._pages_begun < self._plan.scope.max_pages
 
     async def _visit(self, origin: str, visit: Visit) -> float:
         """Make one visit; when the origin may be asked again."""

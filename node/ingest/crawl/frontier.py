@@ -168,15 +168,18 @@ class Frontier:
 
     # questions
 
-    def origins(self, crawl: bytes) -> list[str]:
-        """Origins with something waiting."""
+    def origins(
+        self, crawl: bytes, most: int, *, pages: bool, in_hand: Collection[int] = (), but: Collection[str] = ()
+    ) -> list[str]:
+        """Origins with something waiting, as `next` has it, except for those named."""
         with self._transaction() as db:
-            return [
-                origin
-                for (origin,) in rows_of(
-                    db, "SELECT DISTINCT origin FROM visits WHERE crawl = ? AND state = 'waiting'", (crawl,)
-                )
-            ]
+            rows = rows_of(
+                db,
+                f"SELECT DISTINCT origin FROM visits WHERE {_waiting(in_hand)}"
+                f" AND origin NOT IN ({','.join('?' * len(but))}) LIMIT ?",
+                (crawl, pages, *in_hand, *but, most),
+            )
+        return [origin for (origin,) in rows]
 
     def next(
         self, crawl: bytes, origin: str, now_ms: int, *, pages: bool, in_hand: Collection[int]
@@ -190,11 +193,8 @@ class Frontier:
         Returns:
             A visit; or when (wall clock, ms) there will be one; None: never.
         """
-        waiting = (
-            "FROM visits WHERE crawl = ? AND origin = ? AND state = 'waiting' AND (? OR kind = 'image')"
-            f" AND seq NOT IN ({','.join('?' * len(in_hand))})"
-        )
-        given = (crawl, origin, pages, *in_hand)
+        waiting = f"FROM visits WHERE {_waiting(in_hand)} AND origin = ?"
+        given = (crawl, pages, *in_hand, origin)
         with self._transaction() as db:
             rows = rows_of(
                 db,
@@ -257,6 +257,12 @@ class Frontier:
                 " WHERE i.root = ? ORDER BY i.flow, i.url, s.page LIMIT ?",
                 (root, limit),
             )
+
+
+def _waiting(in_hand: Collection[int]) -> str:
+    """What may be visited of a crawl: its id, whether pages may, and what is in hand are to be bound."""
+    marks = ",".join("?" * len(in_hand))
+    return f"crawl = ? AND state = 'waiting' AND (? OR kind = 'image') AND seq NOT IN ({marks})"
 
 
 def _add(db: apsw.Connection, crawl: bytes, found: Iterable[Found]) -> None:
