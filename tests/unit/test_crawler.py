@@ -1,139 +1,21 @@
-"""Whole crawls of a scripted site on loopback: what is asked for, what is not, and what a second run still does.
-
-Images are not decoded here: what takes them in is a stand-in that counts. `tests/e2e/test_crawl.py` has the real one.
-"""
+"""Whole crawls of a scripted site on loopback: what is asked for, what is not, and what a second run still does."""
 
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
 
-from node.errors import Failed, RefusedByPolicy
+from node.errors import RefusedByPolicy
 from node.ingest.crawl import crawler
-from node.ingest.crawl.crawler import Crawler, Plan
-from node.ingest.crawl.frontier import Frontier
-from node.ingest.crawl.images import ImageVisits, ToTake
+from node.ingest.crawl.images import ToTake
 from node.ingest.crawl.job import summary
-from node.ingest.crawl.page import Page, read_page
 from node.ingest.crawl.reader import Reader
-from node.ingest.crawl.scope import Scope
-from node.ingest.flow_limits import TooSmall
-from node.ingest.public_address import Address
-from node.ingest.strangers import Strangers
-from node.ingest.web_address import WebAddress
 from node.jobs.errors import Trouble
 from store.errors import StoreFull
-from tests.scripted_web import ScriptedWeb, answer, redirect, served
-
-HERE = "127.0.0.7"
-
-
-def png(number: int) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + b"%d" % number
-
-
-def page(*body: str) -> bytes:
-    return answer(("<!DOCTYPE html>" + "".join(body)).encode())
-
-
-def img(*paths: str) -> str:
-    return "".join(f'<img src="{path}">' for path in paths)
-
-
-def a(*paths: str) -> str:
-    return "".join(f'<a href="{path}">x</a>' for path in paths)
-
-
-class Taking:
-    """Takes everything but what is said to be small or broken; a root is the bytes."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[bytes, str, str]] = []
-        self.purged: set[bytes] = set()
-        self.small: set[bytes] = set()
-        self.broken: dict[bytes, Exception] = {}
-        self.forbidden = False
-
-    async def take(self, image: ToTake) -> bytes:
-        content = image.path.read_bytes()
-        if content in self.small:
-            raise TooSmall("8 × 8, less than 64 px on a side")
-        if content in self.broken:
-            raise Failed("broken") from self.broken[content]
-        self.taken.append((content, image.name, image.origin))
-        await trio.lowlevel.checkpoint()
-        return content
-
-    def check(self) -> None:
-        if self.forbidden:
-            raise RefusedByPolicy("this peer is no curator")
-
-    @property
-    def contents(self) -> list[bytes]:
-        return sorted(content for content, _, _ in self.taken)
-
-
-async def read_here(path: Path, url: str) -> Page:
-    """As `Reader.read`, without its process."""
-    return read_page(await trio.Path(path).read_bytes(), url)
-
-
-async def resolve(host: str) -> Sequence[Address]:
-    return [ip_address(HERE)]
-
-
-class Site:
-    """A site, and crawls of it."""
-
-    def __init__(self, web: ScriptedWeb, folder: Path) -> None:
-        self.web = web
-        self.answers = web.answers
-        self.folder = folder
-        self.taking = Taking()
-        self.frontier = Frontier.opened(folder)
-        self.start = f"http://site.test:{web.port}/"
-
-    def crawler(self, crawl: bytes = b"1", **given: Any) -> Crawler:
-        bounds: dict[str, Any] = {"depth": 5, "max_pages": 100, "same_host": False}
-        hosts = frozenset({f"site.test:{self.web.port}"})
-        scope = Scope(hosts=hosts, **{name: given.pop(name, value) for name, value in bounds.items()})
-        starts = given.pop("starts", (self.start,))
-        plan = Plan(id=crawl, starts=tuple(map(WebAddress.parse, starts)), flow="f", scope=scope, **given)
-        strangers = Strangers(allowed=(ip_network(f"{HERE}/32"),), resolve=resolve)
-        images = ImageVisits(
-            "f", self.frontier, strangers, take=self.taking.take,
-            wants=lambda root: root not in self.taking.purged, check=self.taking.check,
-        )  # fmt: skip
-        clock = 0
-
-        def now_ms() -> int:
-            nonlocal clock
-            clock += 60_000  # a minute a look: nothing waits long for its next try
-            return clock
-
-        return Crawler(
-            plan, self.frontier, strangers, read_here, images, self.folder, tell=lambda _: None, now_ms=now_ms
-        )
-
-    async def crawl(self, crawl: bytes = b"1", **given: Any) -> dict[str, int]:
-        return summary(await self.crawler(crawl, **given).run())
-
-    def asked(self) -> list[str]:
-        return [target for target in self.web.asked if target != "/robots.txt"]
-
-
-@asynccontextmanager
-async def site_at(folder: Path) -> AsyncIterator[Site]:
-    async with served(HERE) as web:
-        site = Site(web, folder)
-        yield site
-        site.frontier.close()
+from tests.crawled import a, img, page, png, site_at
+from tests.scripted_web import answer, redirect
 
 
 async def test_pages_are_read_by_another_process(tmp_path: Path) -> None:
@@ -385,39 +267,3 @@ async def test_whoever_may_add_no_more_ends_the_crawl(tmp_path: Path) -> None:
         site.answers |= {"/": page(img("1.png")), "/1.png": answer(png(1))}
         with pytest.RaisesGroup(RefusedByPolicy):
             await site.crawl()
-
-
-async def test_so_many_origins_are_looked_after_at_a_time_and_all_in_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A page may name thousands of hosts: each was a task, and robots.txt of the first eight kept them all waiting."""
-    monkeypatch.setattr(crawler, "LOOKED_AFTER", 4)
-    active: list[int] = []
-    visit = Crawler._visit
-
-    async def noting(self: Crawler, *given: Any) -> float:
-        active.append(len(self._active))
-        return await visit(self, *given)
-
-    monkeypatch.setattr(Crawler, "_visit", noting)
-    async with site_at(tmp_path) as site:
-        urls = [f"http://h{n}.test:{site.web.port}/{n}.png" for n in range(30)]
-        site.answers |= {"/": page(img(*urls), a("/b")), "/b": page(img("/last.png")), "/last.png": answer(png(99))}
-        site.answers |= {f"/{n}.png": answer(png(n)) for n in range(30)}
-        result = await site.crawl()
-    assert result["stored"] == 31
-    assert max(active) == 4
-
-
-async def test_pages_that_are_not_asked_for_keep_no_crawl_from_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(crawler, "LOOKED_AFTER", 2)
-    async with site_at(tmp_path) as site:
-        hosts = frozenset(f"h{n}.test:{site.web.port}" for n in range(9))
-        site.answers |= {"/": page(a(*(f"http://{host}/" for host in hosts)), img("/1.png")), "/1.png": answer(png(1))}
-        crawl = site.crawler(max_pages=1)
-        object.__setattr__(crawl._plan.scope, "hosts", hosts | crawl._plan.scope.hosts)
-        with trio.fail_after(60):
-            result = summary(await crawl.run())
-    assert (result["pages"], result["pages_left"], result["stored"]) == (1, 9, 1)
