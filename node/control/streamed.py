@@ -27,15 +27,18 @@ class Streamed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         failure: Exception | None = None
+        whole = False
         await send({"type": "http.response.start", "status": 200, "headers": self._headers})
         async with aclosing(self._chunks), trio.open_nursery() as nursery:
             nursery.start_soon(until_disconnect, receive, nursery.cancel_scope)
             try:
                 async for chunk in self._chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                whole = True
             except Exception as error:  # noqa: BLE001 - carried out of the nursery, which would wrap it in a group
                 failure = error
             nursery.cancel_scope.cancel()
         if failure is not None:
             raise failure
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if whole:  # else the client has left, and an end would contradict the length that was promised
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
