@@ -5,12 +5,13 @@ The identity is written last: a directory without one is no peer, and `init` can
 
 import json
 import os
+import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from node.backup import read_backup
+from node.backup import Restored, read_backup
 from node.config import FILE_NAME, load
 from node.config_file import quoted
 from node.errors import Failed, Usage
@@ -109,7 +110,7 @@ def _write(
 ) -> None:
     folder = options.data_dir
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(folder)
         _write_config(options, name)
         store = Store.open(folder)
         try:
@@ -137,10 +138,11 @@ def restore(folder: Path, archive: str) -> dict[str, Any]:
     """
     if folder.exists() and any(folder.iterdir()):
         raise Failed(f"{folder}: something is here already", hint="choose another --data-dir")
+    is_new = not folder.exists()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(0 if archive == "-" else archive, "rb", closefd=archive != "-") as file:
-            restored = read_backup(file, folder)
+            _make_private(folder)
+            restored = _restored(file, folder, is_new=is_new)
         store = Store.open(folder)
         try:
             store.set_fact(CONTACTS_FACT, "\n".join(restored.contacts).encode())
@@ -151,6 +153,31 @@ def restore(folder: Path, archive: str) -> dict[str, Any]:
         raise Failed(f"{error.filename or folder}: {(error.strerror or str(error)).lower()}") from error
     name = load(folder, {}).config.name
     return {"peer_id": restored.peer_id, "name": name, "version": VERSION, "data_dir": str(folder), "addrs": []}
+
+
+def _restored(file: BinaryIO, folder: Path, *, is_new: bool) -> Restored:
+    """What a backup holds, put into a folder that was empty; nothing of it stays where it is none, or cut off."""
+    try:
+        return read_backup(file, folder)
+    except (Failed, OSError):
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        if is_new:
+            folder.rmdir()
+        raise
+
+
+def _make_private(folder: Path) -> None:
+    """A data directory that only its owner can look into, also one that was made for it before.
+
+    One with something in it may have other uses: it stays as it is.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not any(folder.iterdir()):
+        folder.chmod(0o700)
 
 
 def saved_contacts(folder: Path) -> list[str]:
