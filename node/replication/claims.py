@@ -114,7 +114,7 @@ class Claims:
 
     async def _is_free(self, key: RootKey, store_id: str, silent: set[str]) -> bool:
         """Whether nobody who shares the store claims it. `silent`: who did not answer in this look, and is not asked again."""
-        if self._is_needed(key.root):
+        if self._is_needed(key.root) or self._is_held_who_knows_where(key):
             return False
         others = self._members_of(self._sharers.get(store_id, set()))
         if not others:  # the store is this peer's alone: what is wanted here but not held may go, and come again
@@ -132,6 +132,12 @@ class Claims:
             if answer is None or not answer.free:
                 return False
         return not self._claims(key)
+
+    def _is_held_who_knows_where(self, key: RootKey) -> bool:
+        """Whether a member holds it on this kind that has not said yet in which store, as who went before our start."""
+        membership = self._knowledge.membership
+        holders = self._members_of(set(self._knowledge.holders(*key)) - {self._knowledge.me})
+        return any((peer := membership.get(holder)) is None or peer.beat is None for holder in holders)
 
     async def _erase(self, root: bytes, kind: str, store_id: str, begun_s: float) -> None:
         try:

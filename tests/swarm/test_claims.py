@@ -7,6 +7,8 @@ import pytest
 from node.replication import claims
 from node.swarm.names import REPLICA
 from protocol.claim_messages import ClaimAnswer, ClaimAsk
+from protocol.holdings import ElementSet
+from protocol.holdings_messages import Element
 from protocol.messages import read_message, write_message
 from protocol.net.errors import Unreachable
 from protocol.pin import Pin
@@ -196,3 +198,26 @@ async def test_what_others_said_of_a_store_is_for_that_store_and_for_a_minute(
         assert names(peer.backend)
         await peer.claims.work()
         assert not names(peer.backend)
+
+
+async def test_nothing_is_erased_that_somebody_holds_who_has_not_said_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It went while this peer was not running, or this peer was restored: its copy may be the one in this store."""
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        peer.hold()
+        peer.let_go()
+        later(monkeypatch)
+        sharer, held = Founded(2).keys[1], ElementSet([Element(ROOT, "local")])
+        peer.knowledge.book.on_snapshot(sharer.peer_id, held.summary(1, 1), held, 0.0)
+        await peer.claims.work()
+        assert names(peer.backend)
+        share(peer, sharer)
+        monkeypatch.setattr(peer.claims._rpc, "call", _is_free)
+        await peer.claims.work()
+        assert not names(peer.backend), "it has been asked"
+
+
+async def _is_free(peer_id: str, protocol: str, body: bytes, timeout_s: float) -> bytes:
+    return write_message(ClaimAnswer(free=True))
