@@ -95,7 +95,7 @@ class Offering:
         return little or time.monotonic() < place.full_until_s
 
     def had_no_room(self, kind: str) -> None:
-        """A backend has refused something for want of room: whoever plans had better look elsewhere for a while."""
+        """A backend has refused something, most often for want of room: others had better be named for a while."""
         self.places[kind].full_until_s = time.monotonic() + FULL_S
 
     def keeps_on(self, kind: str, root: bytes) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import trio
 
 from node.replication.proving import blocks_of, prove
+from node.replication.turns import Turns
 from node.swarm.names import AUDIT
 from protocol.audit_messages import AuditAnswer, AuditAsk
 from protocol.errors import Refused
@@ -27,8 +28,8 @@ CONCURRENCY = 8
 """Challenges of one member that wait their turn; more are refused as busy."""
 PROOFS_AT_ONCE = 2
 IDLE_SHARE = 4
-"""For each second that a proof for a member takes, its next one waits so many: none takes more than a fifth of a
-thread, whatever it asks for."""
+"""For each second that a proof for a member takes, its next one of that kind waits so many: none takes more than a fifth
+of a thread for each kind, whatever it asks for."""
 RECHECKS_WAITING = 64
 """Roots that wait to be hashed whole; whoever asks for more is answered without it."""
 
@@ -52,8 +53,8 @@ class Audited:
         self._me = me
         self._holds = holds
         self._on_unreadable = on_unreadable
-        self._proofs = trio.CapacityLimiter(PROOFS_AT_ONCE)
-        self._turns: dict[str, _Turn] = {}
+        self._proofs = Turns(PROOFS_AT_ONCE)
+        self._turns: dict[tuple[str, str], _Turn] = {}
         self._waiting: dict[tuple[bytes, str], None] = {}
         self._wake = trio.Event()
         self.answered = 0
@@ -81,12 +82,13 @@ class Audited:
             return AuditAnswer(reason="this peer does not hold the root")
         if ask.recheck:
             self.recheck(ask.root, ask.kind)
-        turn = self._turns.setdefault(asker, _Turn())
+        # Of each kind on its own: where a backend is slow it is only the copies there that stay unproven.
+        turn = self._turns.setdefault((asker, ask.kind), _Turn())
         turn.waiting += 1
         try:
             async with turn.lock:
                 await trio.sleep_until(turn.next_s)
-                async with self._proofs:
+                async with self._proofs.of(ask.kind):
                     began_s = trio.current_time()
                     try:
                         get = self._store.reader(ask.kind)
@@ -101,13 +103,13 @@ class Audited:
             return AuditAnswer(reason="a block of the root cannot be read")
         finally:
             turn.waiting -= 1
-            self._forget_idle(asker, turn)
+            self._forget_idle((asker, ask.kind), turn)
         self.answered += 1
         return AuditAnswer(proof=proof)
 
-    def _forget_idle(self, asker: str, turn: "_Turn") -> None:
+    def _forget_idle(self, whose: tuple[str, str], turn: "_Turn") -> None:
         if not turn.waiting and turn.next_s <= trio.current_time():
-            self._turns.pop(asker, None)
+            self._turns.pop(whose, None)
 
     def recheck(self, root: bytes, kind: str) -> None:
         """Hash every block of a root soon: somebody has reason to doubt it."""
@@ -128,7 +130,7 @@ class Audited:
     async def _rehash(self, root: bytes, kind: str) -> None:
         began_s = trio.current_time()
         try:
-            async with self._proofs:
+            async with self._proofs.of(kind):
                 await trio.to_thread.run_sync(read_whole, self._store, root, kind)
         except StoreError as error:
             log.warning("%s is doubted, and rightly so: %s", cid_text(root), error)

@@ -16,6 +16,7 @@ import trio
 
 from node.replication.proofs import Proofs
 from node.replication.proving import blocks_of, proofs
+from node.replication.turns import Turns
 from node.swarm.knowledge import Knowledge
 from node.swarm.names import AUDIT, REPLICA
 from protocol.audit import Audits, Copy, Effect, Judged, Outcome, Publish
@@ -112,7 +113,7 @@ class Auditing:
         self._on_doubted = on_doubted
         self._on_judged = on_judged
         self._chance = chance or random.SystemRandom()
-        self._reading = trio.CapacityLimiter(2)
+        self._reading = Turns(2)
         self._left: list[Element] = []
         self._random_at_ms: float | None = None
         self._notices, self._outbox = trio.open_memory_channel[tuple[str, bytes]](NOTICES_WAITING)
@@ -210,7 +211,8 @@ class Auditing:
             return {}
         nonce = secrets.token_bytes(32)
         try:
-            expected = await trio.to_thread.run_sync(self._expected, nonce, root, kind, holders, limiter=self._reading)
+            turns = self._reading.of(kind)
+            expected = await trio.to_thread.run_sync(self._expected, nonce, root, kind, holders, limiter=turns)
         except StoreError as error:
             log.warning("%s is not audited: %s", cid_text(root), error)
             self.unreadable()

@@ -5,6 +5,7 @@ that comes up meanwhile overtakes them, instead of each being a task that waits 
 """
 
 import heapq
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from node.replication.planner import Action
@@ -21,7 +22,7 @@ class Backlog(Generic[Waiting]):
 
     def __init__(self) -> None:
         self._waiting: dict[RootKey, tuple[Rank, Waiting]] = {}
-        self._heap: list[tuple[Rank, RootKey]] = []
+        self._heaps: dict[str, list[tuple[Rank, RootKey]]] = {}  # by kind
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -38,25 +39,37 @@ class Backlog(Generic[Waiting]):
         before = self._waiting.get(key)
         self._waiting[key] = (rank, action)
         if before is None or before[0] != rank:
-            heapq.heappush(self._heap, (rank, key))
+            heapq.heappush(self._heaps.setdefault(key.kind, []), (rank, key))
             self._drop_what_is_stale()
 
     def discard(self, key: RootKey) -> None:
         """The action is no longer wanted."""
         self._waiting.pop(key, None)
 
-    def pop(self) -> tuple[RootKey, Waiting] | None:
-        """Take the most urgent action out; None when nothing waits."""
-        while self._heap:
-            rank, key = heapq.heappop(self._heap)
+    def pop(self, has_slot: Callable[[str], bool] = lambda kind: True) -> tuple[RootKey, Waiting] | None:
+        """Take the most urgent action out whose kind has a slot; None when none waits."""
+        heads = [head for kind in self._heaps if has_slot(kind) and (head := self._head(kind)) is not None]
+        if not heads:
+            return None
+        _, key = heapq.heappop(self._heaps[min(heads)[1].kind])
+        return key, self._waiting.pop(key)[1]
+
+    def _head(self, kind: str) -> tuple[Rank, RootKey] | None:
+        """The most urgent of a kind, once what is stale before it is gone."""
+        heap = self._heaps[kind]
+        while heap:
+            rank, key = heap[0]
             found = self._waiting.get(key)
             if found is not None and found[0] == rank:
-                del self._waiting[key]
-                return key, found[1]
+                return heap[0]
+            heapq.heappop(heap)
         return None
 
     def _drop_what_is_stale(self) -> None:
-        """Entries of actions that were replaced or dropped stay in the heap until they are more than half of it."""
-        if len(self._heap) > 2 * len(self._waiting) + 64:
-            self._heap = [(rank, key) for key, (rank, _) in self._waiting.items()]
-            heapq.heapify(self._heap)
+        """Entries of actions that were replaced or dropped stay in the heaps until they are more than half of them."""
+        if sum(map(len, self._heaps.values())) > 2 * len(self._waiting) + 64:
+            self._heaps = {}
+            for key, (rank, _) in self._waiting.items():
+                self._heaps.setdefault(key.kind, []).append((rank, key))
+            for heap in self._heaps.values():
+                heapq.heapify(heap)

@@ -5,12 +5,14 @@ Every fetched block is hashed before it is written, and fsynced before the root 
 """
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 import trio
 
 from node.events import Events
+from node.kinds import EMBEDDED
 from node.replication.fetching import Fetching
 from node.replication.planner import Fetch, Plan, Release
 from node.replication.releasing import Releasing
@@ -21,7 +23,7 @@ from protocol.errors import ProtocolError
 from protocol.net.bitswap import Bitswap
 from protocol.net.errors import NetError
 from store.cid import cid_text
-from store.errors import BackendFailed, BackendFull, DiskFailed, StoreError, StoreFull
+from store.errors import BackendFailed, BackendFull, BackendRefused, DiskFailed, StoreError, StoreFull
 from store.store import Holding, Store
 
 log = logging.getLogger("pinakothek.executor")
@@ -29,6 +31,11 @@ log = logging.getLogger("pinakothek.executor")
 FETCHES_AT_ONCE = 12
 """Small roots wait mostly for round trips and fsyncs, which overlap; the window of Bitswap bounds the bytes. Guess."""
 RELEASES_AT_ONCE = 8
+BESIDE_AT_ONCE = 4
+"""Fetches, and releases, of each kind beside the embedded store: eight objects at a time are put there in any case, and
+a bucket that is slow or hangs must take neither all slots nor all threads from the repairs of others. Guess."""
+GIVES_WAY_AFTER = 8
+"""Failures in a row of one root on one backend, some five minutes; keys that may not write are refused at once. Guess."""
 
 SourcesOf = Callable[[Fetch, int], Awaitable[Sequence[str]]]
 LimitOf = Callable[[bytes], int]
@@ -45,7 +52,7 @@ class Executor:
         on_holding: called when a root was taken, after that is durable.
         on_retry: called when a try has ended, well or not.
         on_refusal: called with the reason when the disk refused to take a root.
-        on_backend_full: called with the kind when a backend beside it had no room for one.
+        on_backend_full: called with the kind when a backend beside it had no room for one, or will not take it.
     """
 
     def __init__(
@@ -142,11 +149,15 @@ class Executor:
         if self._is_stopping:
             return
         work = self.work
-        while len(work.fetching) < FETCHES_AT_ONCE and (fetch := work.fetches.pop()) is not None:
+        fetching = Counter(key.kind for key in work.fetching)
+        while (fetch := work.fetches.pop(lambda kind: fetching[kind] < _slots(kind, FETCHES_AT_ONCE))) is not None:
             key, action = fetch
+            fetching[key.kind] += 1
             work.fetching[key] = Running(action)
             self._nursery.start_soon(self._fetch, action, key)
-        while len(work.releasing) < RELEASES_AT_ONCE and (release := work.releases.pop()) is not None:
+        releasing = Counter(key.kind for key in work.releasing)
+        while (release := work.releases.pop(lambda kind: releasing[kind] < _slots(kind, RELEASES_AT_ONCE))) is not None:
+            releasing[release[0].kind] += 1
             work.releasing.add(release[0])
             self._nursery.start_soon(self._release, release[1], release[0])
 
@@ -158,7 +169,7 @@ class Executor:
             if running.scope.cancelled_caught:
                 log.info("fetch of %s cancelled: it is no longer needed here", cid_text(fetch.root))
         except (NetError, StoreError, ProtocolError, OSError) as error:
-            if isinstance(error, BackendFull):
+            if isinstance(error, BackendFull) or self._takes_nothing(error, key):
                 self._on_backend_full(fetch.kind)
             elif isinstance(error, StoreFull | DiskFailed) and not isinstance(error, BackendFailed):
                 self._on_refusal(str(error))  # a backend that fails says nothing of the disk: others are kept there
@@ -169,6 +180,11 @@ class Executor:
             del self.work.fetching[key]
             self._on_retry(key.root)
         self._start_what_may()
+
+    def _takes_nothing(self, error: Exception, key: RootKey) -> bool:
+        """Whether a backend that looks well may take nothing, so that others had better be named for what goes there."""
+        tried_long = self.work.failures(key) >= GIVES_WAY_AFTER
+        return isinstance(error, BackendRefused) or (isinstance(error, BackendFailed) and tried_long)
 
     async def _fetch_now(self, running: Running, key: RootKey) -> None:
         fetch = running.fetch
@@ -205,6 +221,10 @@ class Executor:
             self.work.releasing.discard(key)
             self._on_retry(key.root)
         self._start_what_may()
+
+
+def _slots(kind: str, of_embedded: int) -> int:
+    return of_embedded if kind == EMBEDDED else min(of_embedded, BESIDE_AT_ONCE)
 
 
 def _both(few: AbstractSet[RootKey], many: AbstractSet[RootKey]) -> Iterable[RootKey]:

@@ -18,6 +18,7 @@ import trio
 from node.events import wall_ms
 from node.replication.planner import Release
 from node.replication.proving import blocks_of, proofs, prove
+from node.replication.turns import Turns
 from node.swarm.names import REPLICA
 from node.swarm.records import SharedRecords
 from protocol.errors import Reason
@@ -42,7 +43,7 @@ PINS_BYTES = PAGE_BYTES - 4096
 """Of an ask or an answer; the rest of `PAGE_BYTES` is for what is beside them."""
 PIN_OVERHEAD_BYTES = 8
 PROOFS_AT_ONCE = 4
-"""A proof reads a whole root: whoever asks for many must not keep every thread from its work."""
+"""Of each kind. A proof reads a whole root: whoever asks for many must not keep every thread from its work."""
 
 
 class SteadyClock:
@@ -96,7 +97,7 @@ class Releasing:
         self._blocked = blocked
         self._on_release = on_release
         self._clock = SteadyClock()
-        self._proofs = trio.CapacityLimiter(PROOFS_AT_ONCE)
+        self._proofs = Turns(PROOFS_AT_ONCE)
         self._leases = Leases(key.peer_id, map(Lease.from_bytes, store.facts(FACT).values()))
         self._told_of_start: set[str] = set()
         self.counts: Counter[str] = Counter()
@@ -122,7 +123,7 @@ class Releasing:
             return begun.detail
         try:
             if kept_on != kind and self._key.peer_id in release.ask:
-                await trio.to_thread.run_sync(self._read_all, root, kept_on, limiter=self._proofs)
+                await trio.to_thread.run_sync(self._read_all, root, kept_on, limiter=self._proofs.of(kept_on))
             if begun.needed:
                 refusal = await self._collect(release, nonce, begun.needed)
                 if refusal is not None:
@@ -154,7 +155,7 @@ class Releasing:
 
     async def _collect(self, release: Release, nonce: bytes, needed: frozenset[str]) -> str | None:
         expected = await trio.to_thread.run_sync(
-            self._expected, nonce, release.root, release.kind, needed, limiter=self._proofs
+            self._expected, nonce, release.root, release.kind, needed, limiter=self._proofs.of(release.kind)
         )
         refusals: list[str] = []
         proceed = False
@@ -283,7 +284,8 @@ class Releasing:
         try:
             fact = _fact(lease)
             await trio.to_thread.run_sync(self._store.set_fact, fact, lease.to_bytes())
-            proof = await trio.to_thread.run_sync(self._proof, ask.nonce, ask.root, ask.kind, limiter=self._proofs)
+            turns = self._proofs.of(ask.kind)
+            proof = await trio.to_thread.run_sync(self._proof, ask.nonce, ask.root, ask.kind, limiter=turns)
         except StoreError as error:
             return LeaseAnswer(granted=False, reason=f"cannot prove the root: {error}")
         return LeaseAnswer(granted=True, lease=sign_lease(lease, self._key), proof=proof)

@@ -1,5 +1,6 @@
 """The executor over a real store and a real Bitswap: order, sources that come late, fetches that are taken up again."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -301,6 +302,51 @@ async def test_a_backend_without_room_is_full_and_nothing_else_is(tmp_path: Path
         assert (r.full, r.refusals) == (["memory"], [])
         [attempt] = r.executor.work.failed.values()
         assert attempt.reason == "memory: no room left"
+
+
+class ReadOnly(MemoryBackend):
+    """A bucket whose keys may read and not write: it looks well."""
+
+    def put(self, root: bytes, name: str, stream: Stream) -> int:
+        raise BackendRefused(self.place, "answered 403 forbidden")
+
+
+async def test_others_are_named_for_a_backend_that_refuses_what_is_put(tmp_path: Path) -> None:
+    """Else every image that this peer is named for waits for its copy for ever."""
+    root, blocks = dag("root")
+    async with rig(tmp_path / "me", ReadOnly()) as r:
+        await r.net.peer("holder", dict(blocks))
+        r.plan(fetch(root, "holder", kind="memory"))
+        await until(lambda: r.executor.work.failed)
+        assert (r.full, r.refusals) == (["memory"], [])
+
+
+class Hanging(MemoryBackend):
+    """A bucket that takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+
+    def put(self, root: bytes, name: str, stream: Stream) -> int:
+        self.goes_on.wait()
+        return super().put(root, name, stream)
+
+
+async def test_a_backend_that_hangs_leaves_slots_and_threads_to_the_repairs_of_others(tmp_path: Path) -> None:
+    many = [dag(f"root {n}", leaves=1, size_bytes=100) for n in range(2 * module.FETCHES_AT_ONCE)]
+    backend = Hanging()
+    async with rig(tmp_path / "me", backend) as r:
+        try:
+            await r.net.peer("holder", {cid: block for _, blocks in many for cid, block in blocks.items()})
+            r.plan(*(fetch(root, "holder", kind="memory") for root, _ in many))
+            await until(lambda: len(r.executor.work.fetching) == module.BESIDE_AT_ONCE)
+            r.plan(*(fetch(root, "holder") for root, _ in many))
+            await until(lambda: len(r.held) == len(many))
+            assert {held.kind for held in r.store.holdings()} == {"ipfs"}
+        finally:
+            backend.goes_on.set()
+        await until(lambda: len(r.held) == 2 * len(many))
 
 
 class Letting:
