@@ -17,7 +17,7 @@ Pure: the caller passes `now_ms` (the wall clock at its start plus what a monoto
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 import libipld
@@ -155,12 +155,14 @@ class Leases:
     promised is read back from disk.
     """
 
-    def __init__(self, me: str, granted: Iterable[Lease] = ()) -> None:
+    def __init__(self, me: str, granted: Iterable[Lease] = (), *, now_ms: int | None = None) -> None:
         self.me = me
         self._granted: dict[tuple[bytes, str], dict[tuple[str, bytes], Lease]] = {}
         self._rounds: dict[bytes, ReleaseRound] = {}
         self._over: dict[tuple[str, bytes], None] = {}
         for lease in granted:
+            if now_ms is not None and lease.until_ms > now_ms + LEASE_MS:  # the clock has been put back since
+                lease = replace(lease, until_ms=now_ms + LEASE_MS)
             self._granted.setdefault((lease.root, lease.kind), {})[lease.to, lease.nonce] = lease
 
     # the owner's side

@@ -1,16 +1,17 @@
 """Build the planner's view from what this peer knows: the only place where beliefs become a `SwarmView`."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import trio
 
+from node.kinds import EMBEDDED
 from node.replication.ever_held import EverHeld
 from node.replication.view import PeerState, PeerView, RootKey, RootView, SwarmView
 from node.swarm.knowledge import Knowledge
 from node.swarm.speaking import Description
 from protocol.admission import KEEPER
-from protocol.beat import link_name
+from protocol.beat import BackendReport, link_name
 from protocol.membership import Peer
 
 UNKNOWN_CHARTER_COUNTS = ("ipfs",)
@@ -203,7 +204,7 @@ class Beliefs:
             used_bytes=beat.used_bytes,
             kinds=frozenset(store.kind for store in beat.backends) & counts,
             full_kinds=frozenset(store.kind for store in beat.backends if store.full),
-            store_ids={store.kind: store.store_id for store in beat.backends},
+            store_ids=_shared(beat.backends),
             connected=frozenset(names[link] for link in beat.links if link in names),
             silent_s=peer.silent_s(now_s),
         )
@@ -220,6 +221,14 @@ class Beliefs:
             used_bytes=about.used_bytes,
             kinds=frozenset(store.kind for store in about.backends) & counts,
             full_kinds=frozenset(store.kind for store in about.backends if store.full),
-            store_ids={store.kind: store.store_id for store in about.backends},
+            store_ids=_shared(about.backends),
             connected=self._linked(),
         )
+
+
+def _shared(backends: Sequence[BackendReport]) -> dict[str, str]:
+    """The stores that other peers may share.
+
+    The embedded one is nobody else's: a member that named another's would speak for it, and its owner make no copy.
+    """
+    return {store.kind: store.store_id for store in backends if store.kind != EMBEDDED}

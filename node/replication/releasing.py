@@ -98,7 +98,8 @@ class Releasing:
         self._on_release = on_release
         self._clock = SteadyClock()
         self._proofs = Turns(PROOFS_AT_ONCE)
-        self._leases = Leases(key.peer_id, map(Lease.from_bytes, store.facts(FACT).values()))
+        kept = map(Lease.from_bytes, store.facts(FACT).values())
+        self._leases = Leases(key.peer_id, kept, now_ms=self._clock.now_ms())
         self._told_of_start: set[str] = set()
         self.counts: Counter[str] = Counter()
 

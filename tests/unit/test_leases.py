@@ -354,3 +354,13 @@ def test_a_move_counts_its_own_copy_on_the_new_kind_only() -> None:
     assert begun.needed == {"b"}
     again = machine.begin(ROOT, "local", "bc", 2, nonce=b"m", now_ms=0)
     assert isinstance(again, Refused), "its copy on the new kind stays while the round runs"
+
+
+def test_no_lease_that_was_kept_binds_for_more_than_an_hour_from_a_start() -> None:
+    """It was given while the clock was a year ahead."""
+    year_ms = 365 * 24 * LEASE_MS
+    given = ask(Leases("b"), "a", now_ms=year_ms)
+    assert isinstance(given, Granted)
+    again = Leases("b", [given.lease], now_ms=5)
+    assert again.bound(ROOT, "ipfs", 4 + LEASE_MS)
+    assert not again.bound(ROOT, "ipfs", 5 + LEASE_MS)
