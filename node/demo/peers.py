@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 15.0
 COMMAND = (sys.executable, "-m", "node")
 

@@ -43,6 +43,8 @@ CONNECT_TIMEOUT_S = 10.0
 FULL = ("507 ", "InsufficientStorage", "QuotaExceeded", "StorageFull")
 REFUSED = ("status code: 401", "status code: 403", "AccessDenied")
 NO_BUCKET = "NoSuchBucket"
+PANIC = "PanicException"
+"""A bug of Rust code, as pyo3 raises it: no `Exception`, so that nobody catches it; whoever asked a bucket has to."""
 
 
 class S3Backend:
@@ -205,6 +207,10 @@ class S3Backend:
             raise NotInBackend(self.place, name) from error
         except self._obstore.exceptions.BaseError as error:
             raise self._translated(str(error), error) from error
+        except BaseException as error:
+            if type(error).__name__ == PANIC:
+                raise BackendUnavailable(self.place, f"obstore panicked: {error}"[:200]) from error
+            raise
 
     def _translated(self, text: str, error: Exception) -> StoreError:
         exceptions = self._obstore.exceptions
