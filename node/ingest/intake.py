@@ -22,6 +22,7 @@ from node.errors import Failed
 from node.events import wall_ms
 from node.ingest.decoder import DecoderPool
 from node.ingest.flow_limits import FlowLimits
+from node.ingest.shared_url import shared_url
 from node.ingest.source import SourceFile
 from node.swarm.records import SharedRecords
 from protocol.pin import Pin, pin_id
@@ -52,7 +53,7 @@ class Request:
         name: the pin's.
         limits: of the flow.
         parent, operations: the root that it was edited from, and how.
-        origin: URL or page it came from.
+        origin: URL or page it came from; the pin has of it what all members may read.
         keep: stands between this and the decoder: it may have what an earlier run of a job has built.
     """
 
@@ -284,9 +285,10 @@ class Intake:
 
 def _pin(request: Request, draft: Pin) -> Pin:
     """The pin that is to be written, out of what is known of the image."""
+    origin = shared_url(request.origin) if request.origin else None
     return replace(
         draft,
-        id=pin_id(request.flow, draft.root, request.name, request.origin),
+        id=pin_id(request.flow, draft.root, request.name, origin),
         flow=request.flow,
         name=request.name,
         backend=request.backend,
@@ -294,7 +296,7 @@ def _pin(request: Request, draft: Pin) -> Pin:
         expires_ms=request.expires_ms,
         parent=request.parent,
         operations=request.operations,
-        origin=request.origin,
+        origin=origin or None,
         added_at_ms=wall_ms(),
         trashed_ms=None,
         deleted=False,
