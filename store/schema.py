@@ -7,6 +7,7 @@ statement can forget them and no request has to add up all blocks.
 import apsw
 
 from store.errors import StoreDamaged
+from store.migrations import bring_up
 
 FILE = 0
 """`blocks.place` of a block in a file of its own; a pack's id otherwise, NULL while its bytes are not here."""
@@ -146,15 +147,5 @@ MIGRATIONS: tuple[str, ...] = (_FIRST, _BACKENDS, _SEALS)
 
 
 def migrate(db: apsw.Connection) -> None:
-    """Bring the catalogue to the newest version, each step in a transaction of its own.
-
-    Raises:
-        StoreDamaged: a newer release wrote it.
-    """
-    version = db.pragma("user_version")
-    if version > len(MIGRATIONS):
-        raise StoreDamaged(f"catalogue.db is of version {version}, this release knows up to {len(MIGRATIONS)}")
-    for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
-        with db:
-            db.execute(migration)
-            db.pragma("user_version", number)
+    """Bring the file to the newest version. Raises: StoreDamaged: a newer release wrote it."""
+    bring_up(db, "catalogue.db", MIGRATIONS, StoreDamaged)

@@ -6,6 +6,7 @@ A migration once released is never edited.
 import apsw
 
 from node.errors import Failed
+from store.migrations import bring_up
 
 _FIRST = """
 CREATE TABLE crawls(id BLOB PRIMARY KEY, at_ms INTEGER NOT NULL, found INTEGER NOT NULL) WITHOUT ROWID;
@@ -50,15 +51,5 @@ MIGRATIONS: tuple[str, ...] = (_FIRST,)
 
 
 def migrate(db: apsw.Connection) -> None:
-    """Bring the file to the newest version, each step in a transaction of its own.
-
-    Raises:
-        Failed: a newer release wrote it.
-    """
-    version = db.pragma("user_version")
-    if version > len(MIGRATIONS):
-        raise Failed(f"crawls.db is of version {version}, this release knows up to {len(MIGRATIONS)}")
-    for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
-        with db:
-            db.execute(migration)
-            db.pragma("user_version", number)
+    """Bring the file to the newest version. Raises: Failed: a newer release wrote it."""
+    bring_up(db, "crawls.db", MIGRATIONS, Failed)
