@@ -19,7 +19,8 @@ from node.cli.outcome import Outcome, failed
 from node.cli.output import complain, emit, plural, printable, say, short_cid
 from node.cli.progress import progress
 from node.cli.session import Session
-from node.cli.verb import DURATION, FACTOR, Verb, json_option, pass_session, replicas
+from node.cli.taking import asked, taking_options
+from node.cli.verb import Verb, json_option, pass_session
 from node.cli.waiting import ended
 from node.control.client import Control, with_query
 from node.errors import DONE, FAILED, DaemonNotRunning, Usage, UserError, combined_exit_code
@@ -36,16 +37,7 @@ TRIES = 3
 
 @click.command(cls=Verb)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH|URL...")
-@click.option("--flow", metavar="F", default="default", show_default=True, help="The flow that wants them.")
-@click.option("--name", metavar="N", help="What to call it, where there is one input. Default: the file's name.")
-@click.option("--replicas", "factor", type=FACTOR, metavar="MIN:MAX", help="How many copies. Default: the flow's.")
-@click.option(
-    "--wait", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Peers that must hold it durably."
-)
-@click.option(
-    "--timeout", type=DURATION, metavar="T", default="60s", show_default=True, help="How long to wait for them."
-)
-@click.option("--expires", type=DURATION, metavar="T", help="When the pin ends by itself, such as 30d.")
+@taking_options
 @click.option("--recursive", "-r", is_flag=True, help="Add what is in directories, hidden files excepted.")
 @click.option(
     "--ignore", "ignored", multiple=True, metavar="PATTERN",
@@ -53,26 +45,21 @@ TRIES = 3
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only say what would be added; needs no daemon.")
 @click.option("--no-wait", is_flag=True, help="Leave it to the daemon, and print the number of each job.")
-@click.option("--original-only", is_flag=True, help="Make no smaller variants.")
 @click.option("--cid-only", is_flag=True, help="Only print the original's CID; needs no daemon, adds nothing.")
 @json_option
 @pass_session
 def command(
     session: Session,
+    /,
     paths: Sequence[str],
-    flow: str,
     name: str | None,
-    factor: tuple[int, int] | None,
-    wait: int,
-    timeout: float,
-    expires: float | None,
     recursive: bool,
     ignored: Sequence[str],
     dry_run: bool,
     no_wait: bool,
-    original_only: bool,
     cid_only: bool,
     as_json: bool,
+    **taking: Any,
 ) -> int:
     """Add images: files, directories with --recursive, URLs, or - for standard input.
 
@@ -86,14 +73,7 @@ def command(
     found = inputs(paths, recursive=recursive, ignoring=Ignoring.of(ignored))
     if name is not None:
         found = iter([_only(list(found))])
-    options: dict[str, Any] = {
-        "flow": flow,
-        "replicas": replicas(factor),
-        "wait": wait,
-        "timeout_s": timeout,
-        "expires_s": expires,
-        "original_only": original_only,
-    }
+    options = asked(**taking)
 
     def make_work() -> Callable[[Input], Outcome]:
         if dry_run or cid_only:
@@ -166,8 +146,8 @@ def _adder(session: Session, options: dict[str, Any], name: str | None, *, no_wa
 
 def _added_url(control: Control, url: str, options: dict[str, Any], *, no_wait: bool) -> Outcome:
     """What became of a URL, or the job that it is left to."""
-    asked = {"url": url, "options": options, **({} if no_wait else {"tries": TRIES})}
-    job = control.call("POST", "/v1/jobs/extern", asked)
+    wanted = {"url": url, "options": options, **({} if no_wait else {"tries": TRIES})}
+    job = control.call("POST", "/v1/jobs/extern", wanted)
     if no_wait:
         return _queued(url, job)
     job = ended(control, job)

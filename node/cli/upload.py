@@ -16,7 +16,8 @@ from node.cli.inputs import Input, unreadable
 from node.cli.outcome import Outcome, failed
 from node.cli.output import plural
 from node.cli.session import Session
-from node.cli.verb import DURATION, FACTOR, Verb, json_option, pass_session, replicas
+from node.cli.taking import asked, taking_options
+from node.cli.verb import Verb, json_option, pass_session
 from node.cli.waiting import ended
 from node.control.client import Control
 from node.errors import DONE, FAILED, DaemonNotRunning, Failed, Usage, UserError, combined_exit_code
@@ -28,38 +29,21 @@ SEND_TIMEOUT_S = 60.0
 
 @click.command(cls=Verb)
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
-@click.option("--flow", metavar="F", default="default", show_default=True, help="The flow that wants them.")
-@click.option("--name", metavar="N", help="What to call it, where there is one file. Default: the file's name.")
-@click.option("--replicas", "factor", type=FACTOR, metavar="MIN:MAX", help="How many copies. Default: the flow's.")
-@click.option(
-    "--wait", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Peers that must hold it durably."
-)
-@click.option(
-    "--timeout", type=DURATION, metavar="T", default="60s", show_default=True, help="How long to wait for them."
-)
-@click.option("--expires", type=DURATION, metavar="T", help="When the pin ends by itself, such as 30d.")
-@click.option("--original-only", is_flag=True, help="Make no smaller variants.")
+@taking_options
 @json_option
 @pass_session
 def command(
     session: Session,
+    /,
     paths: Sequence[str],
-    flow: str,
     name: str | None,
-    factor: tuple[int, int] | None,
-    wait: int,
-    timeout: float,
-    expires: float | None,
-    original_only: bool,
     as_json: bool,
+    **taking: Any,
 ) -> int:
     """Upload images: their bytes are sent, where add has the daemon read the files itself."""
     if name is not None and len(paths) != 1:
         raise Usage(f"--name names one image, and there are {len(paths)} files")
-    options = {
-        "flow": flow, "name": name, "replicas": replicas(factor), "wait": wait, "timeout_s": timeout,
-        "expires_s": expires, "original_only": original_only,
-    }  # fmt: skip
+    options = {**asked(**taking), "name": name}
     given = [Input(path=path, name=os.path.basename(path)) for path in paths]
     codes: list[int] = []
     for _, outcome in in_order(given, lambda: _uploader(session, options), IN_FLIGHT):
@@ -101,8 +85,8 @@ def _uploaded(control: Control, given: Input, shown: str, options: Mapping[str, 
         size_bytes = os.fstat(file.fileno()).st_size
         if not size_bytes:
             return failed(shown, FAILED, "empty, 0 bytes")
-        asked = {"size_bytes": size_bytes, "media_type": _media_type(file), "options": {**options, "name": name}}
-        place = control.call("POST", "/v1/uploads", asked)
+        wanted = {"size_bytes": size_bytes, "media_type": _media_type(file), "options": {**options, "name": name}}
+        place = control.call("POST", "/v1/uploads", wanted)
         pieces = iter(lambda: file.read(READ_BYTES), b"")
         if place["presigned"]:
             send_away(place, file)
@@ -131,9 +115,9 @@ def send_away(place: Mapping[str, Any], file: Any) -> None:
     import urllib.error
     import urllib.request
 
-    asked = urllib.request.Request(place["url"], data=file, method=place["method"], headers=dict(place["headers"]))
+    request = urllib.request.Request(place["url"], data=file, method=place["method"], headers=dict(place["headers"]))
     try:
-        with urllib.request.urlopen(asked, timeout=SEND_TIMEOUT_S) as answer:
+        with urllib.request.urlopen(request, timeout=SEND_TIMEOUT_S) as answer:
             answer.read()
     except urllib.error.HTTPError as error:
         said = " ".join(error.read(300).decode("utf-8", "replace").split())
