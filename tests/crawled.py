@@ -22,6 +22,7 @@ from node.ingest.flow_limits import TooSmall
 from node.ingest.public_address import Address
 from node.ingest.strangers import Strangers
 from node.ingest.web_address import WebAddress
+from node.jobs.workplace import Workplace
 from tests.scripted_web import ScriptedWeb, answer, served
 
 HERE = "127.0.0.7"
@@ -90,6 +91,7 @@ class Site:
         self.folder = folder
         self.taking = Taking()
         self.frontier = Frontier.opened(folder)
+        self.workplace = Workplace(folder / "workspace", 1 << 30)
         self.start = f"http://site.test:{web.port}/"
 
     def crawler(self, crawl: bytes = b"1", **given: Any) -> Crawler:
@@ -102,6 +104,7 @@ class Site:
         images = ImageVisits(
             "f", self.frontier, strangers, take=self.taking.take,
             wants=lambda root: root not in self.taking.purged, check=self.taking.check,
+            workplace=self.workplace,
         )  # fmt: skip
         clock = 0
 

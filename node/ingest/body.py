@@ -10,7 +10,7 @@ from typing import IO, Final
 
 import trio
 
-from node.ingest.not_fetched import Empty, NotFetched
+from node.ingest.not_fetched import Empty, NotFetched, TooLarge
 from node.quantities import size_text
 from store.errors import ImageRejected
 from store.images.sniff import HEAD_BYTES, sniff
@@ -137,7 +137,7 @@ async def _receive(
         for piece in decompressor.pieces(chunk):
             size_bytes += len(piece)
             if size_bytes > max_bytes:
-                raise NotFetched(f"larger than {size_text(max_bytes)}")
+                raise TooLarge(f"larger than {size_text(max_bytes)}")
             held += piece
             if media_type is None and len(held) >= HEAD_BYTES:
                 media_type = kind(bytes(held[:HEAD_BYTES]))

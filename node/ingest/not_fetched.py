@@ -41,6 +41,10 @@ class Empty(NotFetched):
         super().__init__("empty, 0 bytes")
 
 
+class TooLarge(NotFetched):
+    """More came, or was to come, than the fetch may cost."""
+
+
 class Redirected(NotFetched):
     """Sent on, one time more than was asked for. `to`: where."""
 

@@ -23,7 +23,7 @@ import trio
 
 from node.ingest.body import Kind, any_type, receive
 from node.ingest.guarded_network import GuardedNetwork, Meter, Resolver, system_resolver
-from node.ingest.not_fetched import Answered, NotFetched, NotModified, Redirected
+from node.ingest.not_fetched import Answered, NotFetched, NotModified, Redirected, TooLarge
 from node.ingest.public_address import Network
 from node.ingest.web_address import WebAddress
 from node.quantities import duration_text, size_text
@@ -224,7 +224,7 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
 def _check_length(headers: Mapping[str, str], max_bytes: int) -> None:
     text = headers.get("content-length", "").strip()
     if text.isascii() and text.isdecimal() and int(text[:20]) > max_bytes:
-        raise NotFetched(f"larger than {size_text(max_bytes)}: {size_text(int(text[:20]))}")
+        raise TooLarge(f"larger than {size_text(max_bytes)}: {size_text(int(text[:20]))}")
 
 
 def _plain(headers: Mapping[str, str], name: str) -> str | None:

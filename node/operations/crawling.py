@@ -28,7 +28,7 @@ class Crawling:
         self._parts = parts
         self._desk = desk
         strangers = Strangers(allowed=parts.settings.config.fetch_allowed)
-        self._crawl = Crawl(parts.settings.config.data_dir, strangers, self)
+        self._crawl = Crawl(parts.settings.config.data_dir, strangers, parts.jobs.workplace, self)
         parts.jobs.register(self._crawl)
 
     async def crawl(self, request: CrawlRequest) -> JobRow:

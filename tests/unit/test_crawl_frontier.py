@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from node.errors import Failed
+from node.errors import Failed, RefusedByPolicy
 from node.ingest.crawl.frontier import NAME, Found, Frontier, ImageKnown, Visit
 from node.ingest.crawl.scope import Kind
 from node.ingest.web_address import WebAddress
@@ -129,6 +129,18 @@ def test_a_damaged_file_is_moved_aside(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b"not a database, and longer than a header of one hundred bytes. " * 4)
     Frontier.opened(tmp_path).close()
     assert (tmp_path / f"{NAME}.damaged").exists()
+
+
+def test_a_full_file_takes_nothing_new_and_lets_the_crawl_end(frontier: Frontier, tmp_path: Path) -> None:
+    read(frontier, visit(frontier), [], ["/1.png"])
+    frontier._max_bytes = 1
+    image = visit(frontier)
+    frontier.image_done(image, "done", None, "f", ImageKnown(b"digest", b"root", None, None))
+    assert next_of(frontier) is None
+    assert frontier.image("f", str(image.address)) is None
+    frontier.begin(CRAWL, [], 1)
+    with pytest.raises(RefusedByPolicy, match="is full"):
+        frontier.begin(b"another", [Found(Kind.PAGE, at("/"), 0)], 1)
 
 
 def test_a_newer_file_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 `visits` are those of crawls that have not ended. `images` and `sightings` stay: they are what a second crawl need not
 fetch again, and the only place where all pages of an image are written down. Each method is one transaction, durable
 when it returns; it blocks on the disk, so call it in a thread. They may be called from any, one at a time.
+
+The file has a bound. Once it is reached no crawl begins; those under way visit what they have found and write down
+nothing new, so that they end, and a later crawl asks again for what this one could not note.
 """
 
 import threading
@@ -13,15 +16,19 @@ from typing import NamedTuple
 
 import apsw
 
+from node.errors import RefusedByPolicy
 from node.ingest.crawl.schema import migrate
 from node.ingest.crawl.scope import Kind
 from node.ingest.web_address import WebAddress
+from node.quantities import size_text
 from store.catalogue import open_writer, rows_of, sql_errors
 from store.errors import StoreDamaged
 
 NAME = "crawls.db"
 MAX_VISITS = 2_000_000
 """Of one crawl: what is found beyond is not written down. Some 400 MB; a guess."""
+MAX_BYTES = 2 << 30
+"""Of the file, where nobody says otherwise: a tenth of the workspace's quota as it is by default. Guess."""
 KEPT_MS = 30 * 86_400_000
 """Visits of a crawl that nobody goes on with. Guess."""
 
@@ -66,13 +73,14 @@ class ImageKnown(NamedTuple):
 class Frontier:
     """The crawls of one data directory. Open it with `opened`."""
 
-    def __init__(self, db: apsw.Connection, path: str) -> None:
+    def __init__(self, db: apsw.Connection, path: str, max_bytes: int) -> None:
         self._db = db
+        self._max_bytes = max_bytes
         self._path = path
         self._turn = threading.Lock()
 
     @classmethod
-    def opened(cls, folder: Path | None) -> "Frontier":
+    def opened(cls, folder: Path | None, max_bytes: int = MAX_BYTES) -> "Frontier":
         """That of a data directory, made where there is none; None: one in memory.
 
         A damaged one is moved aside, and a new one begun: images are safe without it.
@@ -83,15 +91,15 @@ class Frontier:
         """
         path = ":memory:" if folder is None else str(folder / NAME)
         try:
-            return cls._opened(path)
+            return cls._opened(path, max_bytes)
         except StoreDamaged:
             for end in ("", "-wal", "-shm"):
                 with suppress(FileNotFoundError):
                     Path(f"{path}{end}").replace(f"{path}.damaged{end}")
-            return cls._opened(path)
+            return cls._opened(path, max_bytes)
 
     @classmethod
-    def _opened(cls, path: str) -> "Frontier":
+    def _opened(cls, path: str, max_bytes: int) -> "Frontier":
         with sql_errors(path):
             db = open_writer(path, "")
             try:
@@ -99,7 +107,7 @@ class Frontier:
             except BaseException:
                 db.close()
                 raise
-        return cls(db, path)
+        return cls(db, path, max_bytes)
 
     def close(self) -> None:
         """Close the file."""
@@ -111,14 +119,28 @@ class Frontier:
         with self._turn, sql_errors(self._path), self._db:
             yield self._db
 
+    def _is_full(self, db: apsw.Connection) -> bool:
+        """Whether what is written down, free pages left out, takes as much as it may."""
+        pages, free, page_bytes = (db.pragma(name) for name in ("page_count", "freelist_count", "page_size"))
+        return bool((pages - free) * page_bytes >= self._max_bytes)
+
     # changes
 
     def begin(self, crawl: bytes, starts: Sequence[Found], now_ms: int) -> None:
-        """Begin a crawl; nothing happens where it has begun. Crawls that nobody went on with are forgotten."""
+        """Begin a crawl; nothing happens where it has begun. Crawls that nobody went on with are forgotten.
+
+        Raises:
+            RefusedByPolicy: the file is full.
+        """
         with self._transaction() as db:
             db.execute("DELETE FROM visits WHERE crawl IN (SELECT id FROM crawls WHERE at_ms < ?)", (now_ms - KEPT_MS,))
             db.execute("DELETE FROM crawls WHERE at_ms < ?", (now_ms - KEPT_MS,))
             if not rows_of(db, "SELECT 1 FROM crawls WHERE id = ?", (crawl,)):
+                if self._is_full(db):
+                    raise RefusedByPolicy(
+                        f"{NAME} is full: {size_text(self._max_bytes)} of what crawls know",
+                        hint="raise workspace_quota: a tenth of it is for that; or stop the daemon and remove the file",
+                    )
                 db.execute("INSERT INTO crawls VALUES(?, ?, 0)", (crawl, now_ms))
                 _add(db, crawl, starts)
             db.execute("UPDATE crawls SET at_ms = ? WHERE id = ?", (now_ms, crawl))
@@ -127,6 +149,8 @@ class Frontier:
         """A page was read: whereto it leads, and all images that it shows, visited or not."""
         with self._transaction() as db:
             _end(db, visit, "done", None)
+            if self._is_full(db):
+                return
             _add(db, crawl, found)
             page = str(visit.address)
             db.executemany("INSERT OR IGNORE INTO sightings VALUES(?, ?, ?)", [(flow, image, page) for image in images])
@@ -145,7 +169,7 @@ class Frontier:
         """An image was visited, with what is known of it from now on."""
         with self._transaction() as db:
             _end(db, visit, state, reason)
-            if known is not None:
+            if known is not None and not self._is_full(db):
                 db.execute("INSERT OR REPLACE INTO images VALUES(?, ?, ?, ?, ?, ?)", (flow, str(visit.address), *known))
 
     def ended(self, visit: Visit, state: str, reason: str | None) -> None:

@@ -6,6 +6,7 @@ small, or not the flow's, is looked at anew: this crawl may ask for less, the fl
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,10 +17,11 @@ from node.errors import UserError
 from node.ingest.body import image_type
 from node.ingest.crawl.frontier import Frontier, ImageKnown, Visit
 from node.ingest.flow_limits import TooSmall
-from node.ingest.not_fetched import NotModified
+from node.ingest.not_fetched import NotModified, TooLarge
 from node.ingest.strangers import Fetched, FetchLimits, Known, Strangers
 from node.ingest.web_address import WebAddress
 from node.jobs.errors import Trouble
+from node.jobs.workplace import Workplace
 from store.errors import StoreError
 
 IMAGE_LIMITS: Final = FetchLimits(redirects=0)
@@ -40,6 +42,7 @@ class ImageVisits:
         take: takes an image into the flow; its root. Raises: UserError.
         wants: whether a live pin of the flow wants a root.
         check: raises what ends the crawl: nothing may be added any more.
+        workplace: what may lie in it bounds what is fetched.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class ImageVisits:
         take: Callable[[ToTake], Awaitable[bytes]],
         wants: Callable[[bytes], bool],
         check: Callable[[], None],
+        workplace: Workplace,
     ) -> None:
         self._flow = flow
         self._frontier = frontier
@@ -58,18 +62,31 @@ class ImageVisits:
         self._take = take
         self._wants = wants
         self._check = check
+        self._workplace = workplace
         self._in_hand: dict[bytes, trio.Event] = {}
 
     async def fetch(self, visit: Visit, into: Path) -> Fetched | None:
-        """Fetch an image; None where it is known and has not changed. Raises: NotFetched."""
+        """Fetch an image; None where it is known and has not changed.
+
+        Raises:
+            NotFetched: it is not to be had.
+            Trouble: the workspace is full.
+        """
         known = await trio.to_thread.run_sync(self._frontier.image, self._flow, str(visit.address))
         asked = Known()
         if known is not None and known.root is not None and self._wants(known.root):
             asked = Known(etag=known.etag, last_modified=known.last_modified)
+        room_bytes = await trio.to_thread.run_sync(self._workplace.room_bytes)
+        limits = replace(IMAGE_LIMITS, max_bytes=min(IMAGE_LIMITS.max_bytes, room_bytes))
         try:
-            return await self._strangers.fetch(visit.address, into, IMAGE_LIMITS, kind=image_type, known=asked)
+            return await self._strangers.fetch(visit.address, into, limits, kind=image_type, known=asked)
         except NotModified:
             return None
+        except TooLarge as error:
+            # Half the workspace free and still too small: waiting would not help.
+            if room_bytes < min(IMAGE_LIMITS.max_bytes, self._workplace.quota_bytes // 2):
+                raise Trouble(f"{visit.address}: {error.message}: the workspace is full") from error
+            raise
 
     async def take(self, visit: Visit, fetched: Fetched) -> str:
         """Take a fetched image in, unless its bytes are known, and write down what came of it; its state.

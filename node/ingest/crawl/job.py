@@ -22,6 +22,7 @@ from node.ingest.crawl.scope import Kind
 from node.ingest.strangers import Strangers
 from node.ingest.web_address import WebAddress
 from node.jobs.handler import Run
+from node.jobs.workplace import Workplace
 
 KIND = "crawl"
 AT_ONCE = 4
@@ -49,6 +50,7 @@ class Crawl:
 
     Args:
         data_dir: where `crawls.db` is; None: in memory.
+        workplace: where files on their way are; a tenth of its quota is for `crawls.db`.
     """
 
     kind = KIND
@@ -56,9 +58,10 @@ class Crawl:
     steps: tuple[str, ...] = ("begun", "crawled")
     keeps_failed = True
 
-    def __init__(self, data_dir: Path | None, strangers: Strangers, taking: TakesImages) -> None:
+    def __init__(self, data_dir: Path | None, strangers: Strangers, workplace: Workplace, taking: TakesImages) -> None:
         self._data_dir = data_dir
         self._strangers = strangers
+        self._workplace = workplace
         self._taking = taking
         self._frontier: Frontier | None = None
         self._opening = trio.Lock()
@@ -67,7 +70,9 @@ class Crawl:
         """The file, opened when it is first needed: most peers never crawl."""
         async with self._opening:
             if self._frontier is None:
-                self._frontier = await trio.to_thread.run_sync(Frontier.opened, self._data_dir)
+                self._frontier = await trio.to_thread.run_sync(
+                    Frontier.opened, self._data_dir, self._workplace.quota_bytes // 10
+                )
             return self._frontier
 
     async def run(self, run: Run) -> Mapping[str, Any]:
@@ -94,6 +99,7 @@ class Crawl:
         images = ImageVisits(
             request.flow, frontier, self._strangers, take=_taker(self._taking, request),
             wants=lambda root: self._taking.wants(request.flow, root), check=lambda: self._taking.check(request),
+            workplace=self._workplace,
         )  # fmt: skip
         begun_s = time.monotonic()
         async with Reader() as reader:
