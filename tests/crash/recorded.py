@@ -10,6 +10,8 @@ from store.files import Files, ObjectSite, Site
 from tests.crash.disk import Disk
 
 _NUMBERS = itertools.count()
+_SQLITES_OWN = apsw.vfs_names()[0]
+"""The default VFS, while nobody has made another one that."""
 
 
 class RecordedFiles(Files):
@@ -119,10 +121,10 @@ class RecordedFiles(Files):
 class RecordedVFS(apsw.VFS):
     """SQLite's own VFS, recorded. Shared memory is not: SQLite makes it anew after a power loss."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, *, is_default: bool = False) -> None:
         self.disk = disk
         self.vfs_name = f"recorded-{next(_NUMBERS)}"
-        super().__init__(self.vfs_name, "")
+        super().__init__(self.vfs_name, _SQLITES_OWN, makedefault=is_default)
 
     def xOpen(self, name: apsw.URIFilename | str | None, flags: list[int]) -> apsw.VFSFile:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
@@ -146,7 +148,7 @@ class RecordedVFS(apsw.VFS):
 
 class _RecordedVFSFile(apsw.VFSFile):
     def __init__(self, disk: Disk, name: apsw.URIFilename | str | None, flags: list[int], relative: str | None) -> None:
-        super().__init__("", name, flags)
+        super().__init__(_SQLITES_OWN, name, flags)
         self._disk = disk
         self._root = disk.root
         self._relative = relative
