@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from node.jobs.errors import Trouble
+from tests.crawled import img, page, png, site_at
 from tests.scripted_web import answer
-from tests.unit.test_crawler import img, page, png, site_at
 
 
 async def test_a_full_workspace_ends_the_run_and_an_image_that_never_fits_is_refused(tmp_path: Path) -> None:
