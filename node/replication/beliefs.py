@@ -1,11 +1,12 @@
 """Build the planner's view from what this peer knows: the only place where beliefs become a `SwarmView`."""
 
+import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import trio
 
-from node.kinds import EMBEDDED
+from node.kinds import EMBEDDED, KINDS
 from node.replication.ever_held import EverHeld
 from node.replication.view import PeerState, PeerView, RootKey, RootView, SwarmView
 from node.swarm.knowledge import Knowledge
@@ -14,6 +15,11 @@ from protocol.admission import KEEPER
 from protocol.beat import BackendReport, link_name
 from protocol.membership import Peer
 
+log = logging.getLogger("pinakothek.replication")
+
+MOST_STRANGE_KINDS = 8
+"""Kinds of a newer version that are planned, although nobody here can offer them: each is a plan of its own, and a pin may
+name any. A bound on what a lying curator can make every plan cost. Guess."""
 UNKNOWN_CHARTER_COUNTS = ("ipfs",)
 OWN_STATES: Mapping[str, PeerState] = {
     "active": "alive",
@@ -84,6 +90,7 @@ class Beliefs:
         self._doubts: Doubts = doubts or NoDoubts()
         self._mass_loss = mass_loss
         self._set_aside = set_aside
+        self._strange_kinds: set[str] = set()
         self._ever_held: EverHeld | set[bytes] = set() if ever_held is None else ever_held
 
     def view(self, keys: Iterable[RootKey]) -> SwarmView:
@@ -111,12 +118,21 @@ class Beliefs:
         for root in roots:
             wanted = self._records.wanted(root)
             for kind in wanted.kinds if wanted else ():
-                keys[RootKey(root, kind)] = None
+                if self._is_planned(kind):
+                    keys[RootKey(root, kind)] = None
             if wanted is None and root in self._set_aside:
                 continue
             for kind in own.kinds_of(root):
                 keys[RootKey(root, kind)] = None
         return list(keys)
+
+    def _is_planned(self, kind: str) -> bool:
+        if kind not in KINDS and kind not in self._strange_kinds:
+            if len(self._strange_kinds) >= MOST_STRANGE_KINDS:
+                return False
+            log.warning("pins want a backend of kind %r, which is not known here", kind)
+            self._strange_kinds.add(kind)
+        return True
 
     def all_roots(self) -> set[bytes]:
         """Every root that is wanted or held here."""
