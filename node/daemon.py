@@ -30,7 +30,7 @@ from node.swarm.verifiers import Verifiers
 from node.version import VERSION
 from protocol.net.errors import ListenFailed
 from store.backends import Backend
-from store.errors import StoreError
+from store.errors import StoreError, StoreFull
 from store.store import Store
 
 log = logging.getLogger("pinakothek.daemon")
@@ -56,6 +56,8 @@ def run(effective: Effective, *, as_json: bool) -> int:
         return trio.run(partial(serve, effective, as_json=as_json))
     except* UserError as group:
         raise _first(group) from None
+    except* StoreFull as group:
+        raise Failed(f"{effective.config.data_dir}: {_first(group)}", hint="make room on its disk") from None
     except* (StoreError, ListenFailed) as group:
         raise Failed(str(_first(group))) from None
     except* Exception:

@@ -166,6 +166,10 @@ def test_a_full_disk_refuses_what_has_no_room_and_works_again_with_room(tmp_path
         peer.call("undelete", kept["root"])
         assert complaints(peer).keys() <= {"room"}
         assert peer.stop() == 0
+        with filled(disk):
+            said = told(peer.run(*RUN), 1)
+            assert str(peer.data_dir) in said
+            assert "full" in said
         peer.start()
         assert counts(peer)["total"] == added
         assert read_back(peer, kept["root"], tmp_path) == first.read_bytes()
