@@ -164,6 +164,16 @@ def test_a_drawing_cannot_read_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert secret.read_bytes() == b"secret"
 
 
+@pytest.mark.parametrize("size", ["width='20mm' height='10mm'", "width='2in' height='1in'", "width='8pc' height='4pc'"])
+def test_a_drawing_may_be_measured_in_millimetres(tmp_path: Path, size: str) -> None:
+    """As Inkscape writes every drawing."""
+    pytest.importorskip("resvg_py")
+    facts = built(
+        tmp_path, f"<svg xmlns='http://www.w3.org/2000/svg' {size}><path d='M0 0h9v9z'/></svg>".encode()
+    ).facts
+    assert facts.width_px == 2 * facts.height_px
+
+
 def test_the_head_holds_what_sniffing_needs() -> None:
     for content in STILLS.values():
         assert sniff(content[:HEAD_BYTES]) == sniff(content)
