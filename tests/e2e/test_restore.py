@@ -1,6 +1,7 @@
 """An album goes in, its first peer is destroyed, and another brings it back: byte for byte and name for name.
 
-PINAKOTHEK_ALBUM says how many photos it has, 60 otherwise; 1,000 take some minutes.
+PINAKOTHEK_ALBUM says how many photos it has, 60 otherwise; 1,000 take some minutes. PINAKOTHEK_ALBUM_FROM names a
+folder of photos to take them from; otherwise pictures are made.
 """
 
 import hashlib
@@ -40,8 +41,7 @@ def tree(folder: Path) -> Tree:
 def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An album with folders, a name that is no UTF-8, and one picture under two names."""
     album = tmp_path_factory.mktemp("source") / "album"
-    pictures = make_pictures(PHOTOS - 2, album, seed=61, width_px=200, height_px=150)
-    for number, picture in enumerate(pictures):
+    for number, picture in enumerate(_pictures(album, PHOTOS - 2)):
         folder = album / f"year {number % 3}" / f"trip-{number % 2}"
         folder.mkdir(parents=True, exist_ok=True)
         picture.rename(folder / picture.name)
@@ -50,6 +50,16 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.rename(first, odd)
     (album / "copy.jpg").write_bytes(second.read_bytes())
     return album
+
+
+def _pictures(album: Path, count: int) -> list[Path]:
+    taken_from = os.environ.get("PINAKOTHEK_ALBUM_FROM")
+    if not taken_from:
+        return make_pictures(count, album, seed=61, width_px=200, height_px=150)
+    photos = sorted(Path(taken_from).iterdir())[:count]
+    assert len(photos) == count, f"{taken_from}: {len(photos)} photos, {count} are needed"
+    album.mkdir()
+    return [Path(shutil.copy(photo, album)) for photo in photos]
 
 
 @pytest.fixture(scope="module")
