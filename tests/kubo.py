@@ -183,13 +183,18 @@ class Kubo:
         self.end()
 
 
+_GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a free port below the range that outgoing connections take theirs from, so that it stays free."""
+    """Return a free port below the range that outgoing connections take theirs from, so that it stays free; each once."""
     while True:
         port = random.randrange(10_000, 32_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
 
 
 def _set(config: dict[str, Any], key: str, value: object) -> None:

@@ -81,7 +81,7 @@ def test_a_backend_that_hangs_keeps_no_other_from_its_work(tmp_path: Path, clock
         kind = "s3"
 
         def put(self, root: bytes, name: str, stream: Stream) -> int:
-            answer.wait(20)
+            answer.wait(180)
             raise BackendUnavailable(self.place, "did not answer in time")
 
     hanging, well = Hanging(), Fragile()
@@ -94,7 +94,7 @@ def test_a_backend_that_hangs_keeps_no_other_from_its_work(tmp_path: Path, clock
         futures = [pool.submit(hold_again, store, each, "s3") for each in roots]
         done = ThreadPoolExecutor(1)
         try:
-            assert done.submit(hold_again, store, well_one, "local").result(timeout=10)
+            assert done.submit(hold_again, store, well_one, "local").result(timeout=120)
         finally:
             answer.set()
             done.shutdown()
