@@ -14,6 +14,7 @@ from store.errors import BlockCorrupt, BlockNotFound, DiskFailed
 from store.files import Files, Site
 from store.packs import FOLDER as PACKS
 from store.record_lines import COMPACTED, Line, encode_line
+from store.record_order import key_of
 from store.segments import segment_path
 from store.staging import Staging
 
@@ -100,7 +101,7 @@ class Compactor:
             (last,),
         ):
             copied.append(_Copied(row, segment, offset_bytes, len(content)))
-            content += encode_line(Line(kind, key, signed, readable))
+            content += encode_line(Line(kind, key_of(key), signed, readable))
         return bytes(content), copied
 
 

@@ -11,6 +11,7 @@ import apsw
 from store.catalogue import Readers
 from store.commits import Batch
 from store.record_lines import ASIDE, FORGOTTEN, Line, RecordEntry, encode_line, readable_text
+from store.record_order import in_order, key_of
 
 PAGE_ROWS = 1000
 KEYS_AT_ONCE = 500
@@ -35,20 +36,19 @@ def put(batch: Batch, entries: Sequence[RecordEntry]) -> None:
 
 
 def _put_some(batch: Batch, entries: Sequence[RecordEntry]) -> None:
-    marks = ", ".join("?" * len(entries))
-    rows = batch.db.execute(
-        f"SELECT key, segment, length_bytes FROM records WHERE key IN ({marks})", tuple(entry.key for entry in entries)
-    )
+    keys = [in_order(entry.key) for entry in entries]
+    marks = ", ".join("?" * len(keys))
+    rows = batch.db.execute(f"SELECT key, segment, length_bytes FROM records WHERE key IN ({marks})", keys)
     former: dict[bytes, tuple[int, int]] = {key: (number, length) for key, number, length in rows}
     placed = []
-    for entry in entries:
+    for key, entry in zip(keys, entries, strict=True):
         readable = readable_text(entry.readable)
         line = encode_line(Line(entry.kind, entry.key, entry.raw, readable))
         number, offset_bytes = batch.tail.append(line)
-        if entry.key in former:
-            count_dead(batch.db, *former[entry.key])
-        former[entry.key] = (number, len(line))
-        placed.append((entry.key, entry.kind, entry.raw, readable, number, offset_bytes, len(line), entry.seal))
+        if key in former:
+            count_dead(batch.db, *former[key])
+        former[key] = (number, len(line))
+        placed.append((key, entry.kind, entry.raw, readable, number, offset_bytes, len(line), entry.seal))
     for at in range(0, len(placed), ROWS_AT_ONCE):
         some = placed[at : at + ROWS_AT_ONCE]
         batch.db.execute(_SET.format(", ".join([_ROW] * len(some))), [value for row in some for value in row])
@@ -57,7 +57,7 @@ def _put_some(batch: Batch, entries: Sequence[RecordEntry]) -> None:
 def forget(batch: Batch, keys: Iterable[bytes]) -> None:
     """Take records away; keys that are not there are passed over."""
     for key in keys:
-        if batch.db.execute("SELECT 1 FROM records WHERE key = ? AND signed IS NOT NULL", (key,)).get:
+        if batch.db.execute("SELECT 1 FROM records WHERE key = ? AND signed IS NOT NULL", (in_order(key),)).get:
             _put_line(batch, Line(FORGOTTEN, key, None, "{}"))
 
 
@@ -69,12 +69,11 @@ def _put_line(batch: Batch, line: Line) -> None:
 
 def set_line(db: apsw.Connection, line: Line, number: int, offset_bytes: int, length_bytes: int) -> None:
     """Let the catalogue say that this line, at this place, is the last of its key."""
-    former = db.execute("SELECT segment, length_bytes FROM records WHERE key = ?", (line.key,)).fetchone()
+    key = in_order(line.key)
+    former = db.execute("SELECT segment, length_bytes FROM records WHERE key = ?", (key,)).fetchone()
     if former is not None:
         count_dead(db, *former)
-    db.execute(
-        _SET.format(_ROW), (line.key, line.kind, line.raw, line.readable, number, offset_bytes, length_bytes, None)
-    )
+    db.execute(_SET.format(_ROW), (key, line.kind, line.raw, line.readable, number, offset_bytes, length_bytes, None))
 
 
 def count_dead(db: apsw.Connection, number: int, length_bytes: int) -> None:
@@ -99,7 +98,7 @@ def load(readers: Readers, *, aside: bool = False) -> Iterator[RecordEntry]:
     ):
         last = rows[-1][0]
         for _, key, kind, signed, readable in rows:
-            yield RecordEntry(key=key, kind=kind, raw=signed, readable=json.loads(readable))
+            yield RecordEntry(key=key_of(key), kind=kind, raw=signed, readable=json.loads(readable))
 
 
 def signed_pages(readers: Readers) -> Iterator[list[Sealed]]:
@@ -118,5 +117,5 @@ def seal(batch: Batch, seals: Mapping[bytes, tuple[bytes, bytes]]) -> None:
     """Put seals on records by key, each if it is still those bytes that were sealed."""
     batch.db.executemany(
         "UPDATE records SET seal = ? WHERE key = ? AND signed = ?",
-        [(one, key, raw) for key, (raw, one) in seals.items()],
+        [(one, in_order(key), raw) for key, (raw, one) in seals.items()],
     )

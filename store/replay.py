@@ -12,6 +12,7 @@ import apsw
 from store.catalogue import rows_of
 from store.files import Files, Site
 from store.record_lines import COMPACTED, Line, encode_line
+from store.record_order import key_of
 from store.records import set_line
 from store.segments import FOLDER, SegmentTail, read_lines, segment_number, segment_path
 
@@ -81,7 +82,7 @@ def _lines_of(db: apsw.Connection, number: int, from_bytes: int) -> list[tuple[i
         " ORDER BY offset_bytes",
         (number, from_bytes),
     )
-    return [(offset_bytes, Line(kind, key, signed, text)) for offset_bytes, kind, key, signed, text in rows]
+    return [(offset_bytes, Line(kind, key_of(key), signed, text)) for offset_bytes, kind, key, signed, text in rows]
 
 
 def _write_again(

@@ -4,10 +4,13 @@ A migration once released is never edited. `used_bytes` and what of a pack is al
 statement can forget them and no request has to add up all blocks.
 """
 
+from typing import Any
+
 import apsw
 
 from store.errors import StoreDamaged
 from store.migrations import bring_up
+from store.record_order import in_order
 
 FILE = 0
 """`blocks.place` of a block in a file of its own; a pack's id otherwise, NULL while its bytes are not here."""
@@ -143,9 +146,19 @@ ALTER TABLE records ADD COLUMN seal BLOB;
 """
 """By which whoever keeps records knows again which he has checked."""
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _BACKENDS, _SEALS)
+_IN_ORDER = """
+UPDATE records SET key = in_order(key);
+"""
+"""Keys with their place before them: see `store.record_order`."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _BACKENDS, _SEALS, _IN_ORDER)
+
+
+def _in_order(*keys: Any) -> bytes:
+    return in_order(*keys)
 
 
 def migrate(db: apsw.Connection) -> None:
     """Bring the file to the newest version. Raises: StoreDamaged: a newer release wrote it."""
+    db.create_scalar_function("in_order", _in_order, 1, deterministic=True)
     bring_up(db, "catalogue.db", MIGRATIONS, StoreDamaged)

@@ -14,6 +14,7 @@ from protocol.identity import Claim, KeyPair
 from protocol.pin import Pin
 from protocol.records import Record, Signed, read_record
 from protocol.recordset import RecordSet
+from store.record_order import in_order
 from store.store import Store
 from tests.swarm.fellows import Founded
 
@@ -86,6 +87,6 @@ async def test_a_record_that_was_altered_below_its_seal_is_found_and_left_out(tm
     altered = message.removeprefix(b"pinakothek-signed:")
     forged = encode_value({"p": altered.replace(b"Droot", b"Dtoor"), "s": signature})
     with apsw.Connection(str(tmp_path / "catalogue.db")) as db:
-        db.execute("UPDATE records SET signed = ? WHERE key = ?", (forged, victim.storage_key))
+        db.execute("UPDATE records SET signed = ? WHERE key = ?", (forged, in_order(victim.storage_key)))
     checked, known = await started(founded, tmp_path)
     assert (checked, known) == (1, {one.raw for one in (*founded.records, *others)})

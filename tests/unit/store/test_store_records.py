@@ -11,6 +11,7 @@ import pytest
 from store.errors import DiskFailed, StoreDamaged, StoreError, StoreInUse
 from store.reader import Reader
 from store.record_lines import ASIDE, Line, decode_line, encode_line
+from store.record_order import PREFIX_BYTES, key_of
 from store.store import HoldingState, Owner, RecordEntry, Store
 from tests.unit.store.made import HOUR_MS, Clock, FailingDisk, block, large
 
@@ -152,6 +153,43 @@ def test_a_newer_catalogue_is_refused_and_left_alone(home: Path) -> None:
     with pytest.raises(StoreDamaged, match="version 999"):
         Store.open(home)
     assert list((home / "quarantine").iterdir()) == []
+
+
+def test_a_catalogue_of_version_3_is_put_in_the_order_of_what_records_are_about(home: Path) -> None:
+    store = Store.open(home)
+    store.append_records([entry("a"), entry("b"), entry("c")])
+    store.forget_records([b"b"])
+    store.close()
+    with sqlite3.connect(home / "catalogue.db") as db:
+        db.execute("UPDATE records SET key = substr(key, 1 + ?)", (PREFIX_BYTES,))
+        db.execute("PRAGMA user_version = 3")
+        assert sorted(key for (key,) in db.execute("SELECT key FROM records")) == [b"a", b"b", b"c"]
+    db.close()
+    for _ in range(2):  # and no second time
+        store = Store.open(home)
+        assert not store.rebuilt
+        assert loaded(store) == {"a": 1, "c": 1}
+        store.close()
+    store = Store.open(home)
+    store.append_records([entry("a", 2), entry("b", 2)])
+    store.forget_records([b"c"])
+    assert loaded(store) == {"a": 2, "b": 2}
+    assert bad_checks(store) == []
+    store.close()
+    (home / "catalogue.db").unlink()
+    store = Store.open(home)
+    assert loaded(store) == {"a": 2, "b": 2}
+    store.close()
+
+
+def test_versions_of_one_record_lie_side_by_side_in_the_catalogue(store: Store, home: Path) -> None:
+    about = [f"{number:017}" for number in range(20)]
+    store.append_records([entry(one + author) for author in ("ada", "bob") for one in about])
+    with sqlite3.connect(home / "catalogue.db") as db:
+        ordered = [key_of(key)[:17].decode() for (key,) in db.execute("SELECT key FROM records ORDER BY key")]
+    db.close()
+    assert ordered[::2] == ordered[1::2] != about
+    assert sorted(ordered[::2]) == about
 
 
 def test_a_torn_last_line_is_cut_off_and_a_damaged_one_reported(home: Path) -> None:
