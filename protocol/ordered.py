@@ -49,7 +49,7 @@ class OrderedSet(Generic[V]):
         values: in any order, no two with one place.
     """
 
-    __slots__ = ("_before", "_chunks", "_lows", "_sums", "_whole", "digest_of", "place_of")
+    __slots__ = ("_before", "_chunks", "_lows", "_size", "_sums", "_total", "digest_of", "place_of")
 
     def __init__(
         self, place_of: Callable[[V], bytes], digest_of: Callable[[V], bytes], values: Iterable[V] = ()
@@ -63,7 +63,7 @@ class OrderedSet(Generic[V]):
         self._lows[0] = b""
         self._sums = [self._sum(chunk) for chunk in self._chunks]
         self._before: list[Weight] = [NOTHING]  # of as many chunks as are known; extended by `_known`
-        self._whole = Weight(len(ordered), sum(self._sums))
+        self._size, self._total = len(ordered), sum(self._sums)
 
     # changing
 
@@ -97,7 +97,8 @@ class OrderedSet(Generic[V]):
 
     def _changed(self, number: int, count: int, share: int) -> None:
         self._sums[number] += share
-        self._whole = Weight(self._whole.size + count, self._whole.total + share)
+        self._size += count
+        self._total += share
         del self._before[number + 1 :]
 
     def _split(self, number: int) -> None:
@@ -121,12 +122,12 @@ class OrderedSet(Generic[V]):
     # asking
 
     def __len__(self) -> int:
-        return self._whole.size
+        return self._size
 
     @property
     def digest(self) -> bytes:
         """The sum of all hashes modulo 2^256, big-endian."""
-        return (self._whole.total % _MODULUS).to_bytes(32, "big")
+        return (self._total % _MODULUS).to_bytes(32, "big")
 
     def before(self, bound: bytes) -> Weight:
         """Return what the values below a bound amount to; two of these, subtracted, weigh a range."""
