@@ -91,6 +91,8 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
             gc.freeze()
             gc.enable()
             parts = daemon.parts
+            if daemon.is_newcomer:
+                nursery.start_soon(verifiers.warm_up)
             operations = Operations(parts)
             daemon.connect_operations(operations)
 

@@ -106,6 +106,12 @@ class Daemon:
         self._inner.gatekeeping.moved(set())
         parts.knowledge.standings_changed()
 
+    @property
+    def is_newcomer(self) -> bool:
+        """Others are members, and no pin is known here yet: they will bring all there are, as soon as one is reached."""
+        counting = self.parts.records.counting
+        return not counting.pin_count and len(counting.members()) > 1
+
     def connect_operations(self, operations: InviteDoor) -> None:
         """Let the service hear of changes, and say when invites are open."""
         self._operations = operations
@@ -240,6 +246,7 @@ class Daemon:
     def _connected(self, peer_id: str) -> None:
         if self.parts.records.counting.is_member(peer_id):
             self.parts.speaking.beat_soon()
+            self._catching_up.look_soon()
 
     def _orders_changed(self) -> None:
         """This peer says something else of itself now: the others hear it at once, and everything is planned anew."""

@@ -80,6 +80,7 @@ class CatchingUp:
         self._backoff = Backoff()
         self._sets = trio.CapacityLimiter(SETS_AT_ONCE)
         self._under_way: set[PeerId] = set()
+        self._look = trio.Event()
         self._coming = 0  # records that the sync under way has brought
         self._coming_since_s = -math.inf
         self.synced_with: set[str] = set()
@@ -107,6 +108,10 @@ class CatchingUp:
         """Whether a sync is under way that brings records by the thousand, as it does to a newcomer."""
         return self._coming > MANY_RECORDS and trio.current_time() < self._coming_since_s + MANY_S
 
+    def look_soon(self) -> None:
+        """A member is connected: a newcomer need not wait for the next look to learn from it."""
+        self._look.set()
+
     async def _sync_records(self) -> None:
         while True:
             now_s = trio.current_time()
@@ -117,7 +122,9 @@ class CatchingUp:
                     await self._sync_with(peer)
                 if limit.cancelled_caught:
                     log.info("sync with %s given up after %.0f s", peer, SYNC_TIMEOUT_S)
-            await trio.sleep(LOOK_S)
+            with trio.move_on_after(LOOK_S):
+                await self._look.wait()
+            self._look = trio.Event()
 
     async def _sync_with(self, peer: str) -> None:
         try:

@@ -52,10 +52,19 @@ class Verifiers:
             await self._open.aclose()
         self._context = None
 
+    async def warm_up(self) -> None:
+        """Start a process before there is anything to check: a newcomer's first page of records need not wait for it."""
+        await self._elsewhere([])
+
     async def verify(self, claims: list[Claim]) -> list[bool]:
         """Tell of each claim whether it is true; where a process is killed, hangs or cannot start, a thread does its work."""
-        if self._context is None or len(claims) < LEAST_CLAIMS:
-            return await verify_in_thread(claims)
+        verdicts = None if len(claims) < LEAST_CLAIMS else await self._elsewhere(claims)
+        return await verify_in_thread(claims) if verdicts is None else verdicts
+
+    async def _elsewhere(self, claims: list[Claim]) -> list[bool] | None:
+        """What another process says; None where none does."""
+        if self._context is None:
+            return None
         try:
             with trio.fail_after(self.limit_s):
                 verdicts: list[bool] = await self._context.run_sync(
@@ -69,4 +78,4 @@ class Verifiers:
             log.warning("no process checks signatures: %s", error)
         else:
             return verdicts
-        return await verify_in_thread(claims)
+        return None

@@ -98,6 +98,14 @@ def worker() -> psutil.Process:
     return found
 
 
+async def test_a_process_that_was_started_before_there_was_work_does_the_first_of_it() -> None:
+    async with Verifiers(workers=1) as verifiers:
+        await verifiers.warm_up()
+        before = worker().pid
+        assert all(await verifiers.verify(claims(MANY)))
+        assert worker().pid == before
+
+
 async def test_a_process_that_was_killed_takes_no_verdict_with_it() -> None:
     asked = claims(MANY)
     async with Verifiers(workers=1) as verifiers:
