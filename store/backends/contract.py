@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from store.cid import cid_text, parse_cid, verify_block
-from store.errors import BackendRefused, BadCid
+from store.errors import BackendRefused, BackendUnavailable, BadCid
 
 UPLOADS = b""
 """In place of a root: where uploads wait to be checked; the name is the upload's id."""
 MAX_NAME_CHARACTERS = 200
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
+_ID = re.compile(r"[!-~]{1,64}")
 
 Stream = Iterable[bytes]
 """Pieces of any length. An iterable that can be iterated again is sent again where the first try failed; an iterator
@@ -137,6 +138,19 @@ def checked_name(place: str, name: str) -> str:
     if len(name) > MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
         raise BackendRefused(place, f"{name[:MAX_NAME_CHARACTERS]!r} cannot be an object's name")
     return name
+
+
+def believed_id(place: str, content: bytes) -> str:
+    """A store's id as it was read.
+
+    Raises:
+        BackendUnavailable: it is none, such as an empty file that a failing disk left: nobody would hear a peer that
+            announces it.
+    """
+    text = content.decode("ascii", "replace").strip()
+    if not _ID.fullmatch(text):
+        raise BackendUnavailable(place, "its store id is empty or none", "restore it, or use another place")
+    return text
 
 
 def pieces_of(stream: Stream) -> Iterator[bytes]:

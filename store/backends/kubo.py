@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from store.backends.by_block import ByBlock
-from store.backends.contract import Entry, Health, PresignedPut, Range, Stream, pieces_of
+from store.backends.contract import Entry, Health, PresignedPut, Range, Stream, believed_id, pieces_of
 from store.blocks import key_of
 from store.cid import RAW as RAW_CODEC
 from store.cid import cid_of, cid_text, codec_name, parse_cid, split_cid
@@ -61,7 +61,8 @@ class KuboBackend(ByBlock):
         with self._errors("the store's id", confirm=False):
             if otherwise is not None:
                 self._claim(otherwise)
-            return bytes(self._client.files.read(ID_PATH)).decode("ascii", "replace").strip()
+            found = bytes(self._client.files.read(ID_PATH))
+        return believed_id(self.place, found)
 
     def roots(self) -> Iterator[bytes]:
         for name, _ in self._names(ROOTS):

@@ -18,6 +18,7 @@ from store.backends.contract import (
     Range,
     Stream,
     believed,
+    believed_id,
     checked_name,
     pieces_of,
 )
@@ -51,7 +52,7 @@ class LocalBackend:
             if otherwise is not None:
                 self._claim(otherwise)
             found = self._files.read(f"{self._directory}/{ID_NAME}")
-        return found.decode("ascii", "replace").strip()
+        return believed_id(self.place, found)
 
     def put(self, root: bytes, name: str, stream: Stream) -> int:
         self._check_present()

@@ -23,6 +23,7 @@ from store.backends.contract import (
     Range,
     Stream,
     believed,
+    believed_id,
     checked_name,
     pieces_of,
 )
@@ -75,7 +76,7 @@ class S3Backend:
                 with suppress(self._obstore.exceptions.AlreadyExistsError):
                     self._obstore.put(self._store, ID_NAME, otherwise.encode(), mode="create")
             found = bytes(self._obstore.get(self._store, ID_NAME).bytes())
-        return found.decode("ascii", "replace").strip()
+        return believed_id(self.place, found)
 
     def put(self, root: bytes, name: str, stream: Stream) -> int:
         key = self._key(root, name)

@@ -61,6 +61,11 @@ class PoweredPeer(Peer):
         self._log.unlink()
         return f"{self.name}: {recorded.events[-1][:3]}"
 
+    def retractions(self) -> list[str]:
+        """What its daemons said that they hold no longer, because they found it gone or spoilt."""
+        lines = (self.data_dir / DAEMON_LOG).read_text(errors="replace").splitlines()
+        return [line for line in lines if "is no longer held" in line]
+
     def missed(self) -> set[str]:
         """Once its daemon has ended cleanly: files that are not what the record says, so that it would prove nothing."""
         recorded = read_log(self.disk, self._log)

@@ -101,6 +101,7 @@ class Moving:
 
     def check(self, home: Path) -> None:
         for peer in self.peers:
+            assert peer.retractions() == [], "what was held and advertised was not there"
             wait_until(lambda p=peer: not complaints(p), timeout_s=PATIENCE_S, what=f"{peer.name} is content")  # type: ignore[misc]
             assert_doctor_is_content(peer)
             restored = home / f"{peer.name}-{peer.starts}-{self.kind}"
