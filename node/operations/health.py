@@ -149,6 +149,11 @@ class Health:
                 yield Alert(check=f"backend {kind}", detail=f"{place.trouble}; no copies are placed there")
         if not store.free_bytes:
             yield Alert(check="full", detail="this peer has no room left")
+        gateway = parts.gateway
+        if gateway is not None and gateway.address is None and gateway.problem:
+            yield Alert(
+                check="gateway", detail=f"{gateway.problem}; it is tried again, or set another with `--gateway`"
+            )
 
     async def doctor(self, *, accept: bool) -> tuple[CheckRow, ...]:
         """See `Service.doctor`. A lone peer, or one whose images have few copies, is in order."""

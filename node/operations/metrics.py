@@ -121,6 +121,7 @@ def of_status(status: Status) -> Iterable[Metric]:
         "disk",
         "full",
         "left",
+        "gateway",
     )
     raised = {alert.check for alert in status.alerts}
     yield _labelled("alert", "1 while `status` shows this alert.", "check", {c: int(c in raised) for c in checks})

@@ -110,6 +110,26 @@ def test_a_port_that_is_taken(stopped: Peer) -> None:
         assert address in told(stopped.run("run", "--listen", address, "--gateway", "off"), 1)
 
 
+def test_a_port_of_the_gateway_that_is_taken_is_said(tmp_path: Path) -> None:
+    peer = Peer(tmp_path / "peer", "peer")
+    peer.init()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        peer.run_options = ("--gateway", f"127.0.0.1:{port}")
+        peer.start()
+        try:
+            wait_until(
+                lambda: [alert["detail"] for alert in peer.one("status")["alerts"] if alert["check"] == "gateway"],
+                timeout_s=60,
+                what="status says that the gateway has no port",
+            )
+            server.close()
+            wait_until(lambda: peer.one("status")["gateway"], timeout_s=90, what="the gateway listens")
+            assert peer.one("status")["alerts"] == []
+        finally:
+            peer.kill()
+
+
 def test_invites_that_do_not_let_anybody_in(running: Peer, tmp_path: Path) -> None:
     guest = Peer(tmp_path / "guest", "guest")
     line = running.one("invite")["invite"]
