@@ -7,7 +7,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Fault = Literal["", "500", "503", "403", "silence", "wrong bytes", "cut short", "hang up"]
+Fault = Literal["", "500", "503", "403", "silence", "wrong bytes", "wrong content", "cut short", "hang up"]
+"""Of every answer a byte is wrong, or only of those that are larger than any that is not a picture's: ids, listings and
+directories are right, and none but its hash tells.
+"""
+CONTENT_BYTES = 4096
 SKIPPED = ("transfer-encoding", "connection", "content-length", "date", "server", "keep-alive", "trailer")
 
 
@@ -72,6 +76,8 @@ class FaultProxy:
             headers["content-length"] = answer.getheader("content-length") or "0"
         if fault == "wrong bytes" and answer.status < 300 and found:
             found = bytes([found[0] ^ 1]) + found[1:]
+        if fault == "wrong content" and answer.status < 300 and len(found) > CONTENT_BYTES:
+            found = found[:-1] + bytes([found[-1] ^ 1])
         connection.close()
         _send(asked, answer.status, headers, found, cut=fault == "cut short")
 
