@@ -1,7 +1,7 @@
 """How holdings travel over gossip: signed deltas. What is missed is fetched with `protocol.sync_messages`."""
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from protocol.beat import COUNT_MAX, HoldingsSummary, open_beat
 from protocol.codec import Body, decode_map
@@ -10,6 +10,8 @@ from protocol.fields import Fields, present
 from protocol.identity import KeyPair, PeerId
 from protocol.limits import CID_BYTES, HOLDINGS_PER_DELTA, KIND_BYTES, RECORD_BYTES
 from protocol.signed import open_kind, sign_body
+
+START_BYTES: Final = 8
 
 
 class Element(NamedTuple):
@@ -113,15 +115,17 @@ class LastHeardAsk:
     Attributes:
         incarnation, clock_ms: the start that asks, once it is numbered, and its wall clock; None before. The connection
             proves who asks, so a second daemon with one identity is found although gossip reaches only one of them.
+        start: START_BYTES at random, drawn at each start: two that started at once may have numbered themselves alike.
     """
 
     KIND: ClassVar[str] = "last_heard_ask"
 
     incarnation: int | None = None
     clock_ms: int | None = None
+    start: bytes | None = None
 
     def to_body(self) -> Body:
-        return present(incarnation=self.incarnation, clock_ms=self.clock_ms)
+        return present(incarnation=self.incarnation, clock_ms=self.clock_ms, start=self.start)
 
     @classmethod
     def from_body(cls, body: Body) -> "LastHeardAsk":
@@ -129,6 +133,7 @@ class LastHeardAsk:
         return cls(
             incarnation=fields.integer_or_none("incarnation", 0, COUNT_MAX),
             clock_ms=fields.time_ms_or_none("clock_ms"),
+            start=fields.binary_or_none("start", START_BYTES, START_BYTES),
         )
 
 

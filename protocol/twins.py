@@ -6,7 +6,9 @@ heard of it. Any of these is proof:
 - two different heartbeats under one (incarnation, seq), since they are signed;
 - heartbeats of an older start, never heard before, that were signed after a later start had begun to speak. One may have
   been long on its way, and a clock may have been set back between two starts; so it takes a few of them;
-- a question of an older start, which cannot have been on its way: it came over a connection just now.
+- a question of an older start, which cannot have been on its way: it came over a connection just now;
+- questions of two starts with one number, told apart by what each has drawn at random: where both came up at once, neither
+  had heard of the other.
 
 Two different statements of holdings under one (epoch, seq) are found where holdings are kept (`protocol.holdings`).
 """
@@ -29,10 +31,11 @@ STARTS: Final = 8
 
 @dataclass(slots=True)
 class _Start:
-    """One incarnation: its highest seq, and when its first heartbeat heard here was signed by its own clock."""
+    """One incarnation: its highest seq, when its first heartbeat heard here was signed by its own clock, its drawn bytes."""
 
     seq: int
     first_ms: int
+    drawn: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -60,11 +63,19 @@ class Twins:
         speaker.strikes = 0
         return True
 
-    def on_word(self, peer: PeerId, incarnation: int, clock_ms: int) -> bool:
-        """A start asks over a connection that proves who it is; True where it proves a second daemon."""
+    def on_word(self, peer: PeerId, incarnation: int, clock_ms: int, drawn: bytes | None = None) -> bool:
+        """A start asks over a connection that proves who it is; True where it proves a second daemon.
+
+        Args:
+            drawn: what this start has drawn at random, if it says so.
+        """
         starts = self._speakers.setdefault(peer, _Speaker()).starts
         proof = clock_ms > _spoken_since(starts, incarnation)
         _begin(starts, incarnation, _Start(-1, clock_ms))
+        start = starts.get(incarnation)
+        if start is not None and drawn is not None:
+            proof = proof or start.drawn not in (None, drawn)
+            start.drawn = drawn
         return proof
 
     def newest_start(self, peer: PeerId) -> int | None:

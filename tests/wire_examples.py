@@ -163,7 +163,7 @@ MESSAGES: tuple[m.Message, ...] = (
     m.SyncFetch(low=b"\x05", high=END, of=m.HoldingsAt(PEER.peer_id, (3, 41))),
     m.SyncRecords(records=(RAW,), taken=2),
     m.SyncElements(elements=(m.Element(ROOT, "ipfs"),), next=b"\x05" * 24),
-    m.LastHeardAsk(incarnation=4, clock_ms=1_800_000_000_000),
+    m.LastHeardAsk(incarnation=4, clock_ms=1_800_000_000_000, start=b"12345678"),
     m.LastHeardAnswer(incarnation=1, epoch=2, seq=3, cloned=True),
     m.InfoAsk(),
     m.InfoAnswer(

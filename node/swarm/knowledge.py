@@ -168,8 +168,12 @@ class Knowledge:
     def last_heard(self, peer: str, ask: LastHeardAsk) -> LastHeardAnswer:
         """What this peer has last heard of another, which asks after a start and now and then."""
         member = self.membership.get(peer)
-        named = ask.incarnation is not None and ask.clock_ms is not None
-        if member and named and self._twins.on_word(member.peer_id, ask.incarnation or 0, ask.clock_ms or 0):
+        if (
+            member
+            and ask.incarnation is not None
+            and ask.clock_ms is not None
+            and self._twins.on_word(member.peer_id, ask.incarnation, ask.clock_ms, ask.start)
+        ):
             self._take_for_cloned(member.peer_id)
         heard, _ = self.membership.orders().get(PeerId(peer), (None, None))
         asked = self._twins.newest_start(PeerId(peer))

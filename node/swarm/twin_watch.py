@@ -5,6 +5,7 @@ member says is shown, not acted on: it may lie.
 """
 
 import logging
+import secrets
 from collections.abc import Callable
 
 from node.events import wall_ms
@@ -12,7 +13,7 @@ from node.swarm.comeback import Comeback
 from node.swarm.knowledge import Knowledge
 from node.swarm.names import SYNC
 from protocol.errors import Refused
-from protocol.holdings_messages import LastHeardAnswer, LastHeardAsk
+from protocol.holdings_messages import START_BYTES, LastHeardAnswer, LastHeardAsk
 from protocol.messages import read_message, write_message
 from protocol.net.errors import NetError
 from protocol.net.rpc import Rpc
@@ -42,6 +43,7 @@ class TwinWatch:
         self._reachable = reachable
         self.told_by: str | None = None
         self._last = ""
+        self._start = secrets.token_bytes(START_BYTES)
 
     async def work(self) -> float:
         """Ask the next one, once this peer has begun to speak."""
@@ -53,7 +55,7 @@ class TwinWatch:
         return ASK_EVERY_S
 
     async def _ask(self, peer: str) -> None:
-        ask = LastHeardAsk(incarnation=self._comeback.incarnation, clock_ms=wall_ms())
+        ask = LastHeardAsk(incarnation=self._comeback.incarnation, clock_ms=wall_ms(), start=self._start)
         try:
             raw = await self._rpc.call(peer, SYNC, write_message(ask), TIMEOUT_S)
             answer = read_message(raw, (LastHeardAnswer,))

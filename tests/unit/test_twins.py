@@ -64,6 +64,17 @@ def test_a_question_names_a_start_that_gossip_does_not_carry() -> None:
     assert not twins.on_word(me, 3, 11)
 
 
+def test_two_starts_of_one_number_are_told_apart_by_what_they_have_drawn() -> None:
+    """Both came up at once, before anybody had heard either, and gossip reaches only one of them."""
+    me, twins = KEY.peer_id, Twins()
+    assert not twins.on_beat(beat(2, 1, 10))
+    assert not twins.on_word(me, 2, 12, b"original")
+    assert not twins.on_word(me, 2, 22, b"original")
+    assert twins.on_word(me, 2, 23, b"its copy")
+    assert twins.on_word(me, 2, 32, b"original"), "until a person chooses"
+    assert not twins.on_word(me, 3, 40, b"original"), "which numbers it anew"
+
+
 def test_a_peer_that_was_cloned_counts_again_from_a_higher_epoch_on() -> None:
     book = HoldingsBook()
     book.on_summary(KEY.peer_id, ElementSet().summary(4, 0), 0.0)
