@@ -241,10 +241,7 @@ class SharedRecords:
 
     async def _settle(self, changes: Changes) -> None:
         """Store what the changes ask for, then tell of them; shielded, because memory has them already."""
-        if changes.replaced:
-            with trio.CancelScope(shield=True):
-                await self.on_replaced(changes.replaced)
-        if changes.stored or changes.forgotten:
+        if changes.stored or changes.forgotten or changes.replaced:
             self._unwritten.append(changes)
             with trio.CancelScope(shield=True):
                 async with self._disk:
@@ -255,6 +252,8 @@ class SharedRecords:
     async def _write_down(self) -> None:
         """Store all that waits, which may be nothing: whoever had the disk before has written everybody's."""
         waiting, self._unwritten = self._unwritten, []
+        if replaced := [signed for changes in waiting for signed in changes.replaced]:
+            await self.on_replaced(replaced)  # before what counts instead is on disk, and in the same turn
         for stored, forgotten in _together(waiting):
             try:
                 await trio.to_thread.run_sync(self._persist, stored, forgotten)

@@ -1,15 +1,21 @@
 """A cancelled request leaves nothing half done, what the disk refused is vouched for nowhere, and every message fits."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
 
+from node.events import wall_ms
 from node.replication.releasing import _that_fit
 from node.swarm.replica_calls import MAX_REQUEST_BYTES as LEASE_REQUEST_BYTES
+from protocol.author import Author
 from protocol.lease_messages import LeaseAsk
 from protocol.limits import LEASE_PINS
 from protocol.messages import write_message
+from protocol.pin import Pin
+from protocol.records import Record, Signed
 from store.errors import StoreFull
 from tests.swarm.fellows import Founded, honest
 
@@ -46,6 +52,38 @@ async def test_what_the_disk_refused_counts_but_is_vouched_for_only_once_written
         await peer.records.due()
         assert await peer.records.are_durable()
         assert admission.raw in {entry.raw for entry in peer.store.load_records()}
+
+
+async def test_what_waits_to_be_put_aside_is_written_in_its_turn_and_not_vouched_for_before(tmp_path: Path) -> None:
+    founded = Founded(2)
+    author, now_ms = Author(founded.keys[1]), wall_ms()
+    first = Pin(id=bytes(16), flow="f", root=ROOT)
+    versions = [author.write(replace(first, name=name), now_ms) for name in ("a", "b", "c")]
+    async with honest(founded, founded.keys[0], tmp_path, records=founded.records) as peer:
+        await peer.records.accept([versions[0].raw])
+        begun, merged, may_end = trio.Event(), trio.Event(), trio.Event()
+        durable: list[bool] = []
+
+        async def put_aside(replaced: Sequence[Signed[Record]]) -> None:
+            begun.set()
+            await may_end.wait()
+
+        async def asked() -> None:
+            durable.append(await peer.records.are_durable())
+
+        peer.records.on_replaced = put_aside
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.records.accept, [versions[1].raw])
+            await begun.wait()
+            peer.records.on_learned = lambda oldest: merged.set()
+            nursery.start_soon(asked)
+            nursery.start_soon(peer.records.accept, [versions[2].raw])
+            await merged.wait()
+            too_early = list(durable)
+            may_end.set()
+        assert (too_early, durable) == ([], [True]), "it is not on disk before it is put aside"
+        kept = {entry.raw for entry in peer.store.load_records()}
+        assert kept & {version.raw for version in versions} == {versions[2].raw}
 
 
 @pytest.mark.parametrize("size_bytes", [300, 5_000, 21_000])
