@@ -200,11 +200,13 @@ class Aside:
 
     Attributes:
         deleted: somebody who knew it has let it go; otherwise that is not known, and it is put aside for good.
+        ends_ms: when a pin would have ended by itself, if it would: then its root need be kept no longer.
     """
 
     signed: Signed[Record]
     reason: str
     deleted: bool
+    ends_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

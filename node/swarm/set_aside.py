@@ -49,6 +49,7 @@ class SetAside:
         self._kept: dict[bytes, Kept] = {}
         self._roots: Counter[bytes] = Counter()
         self._to_look_at: list[bytes] = []
+        self._disk = trio.Lock()
 
     def load(self) -> None:
         """Take in what the store has (in a thread)."""
@@ -72,17 +73,22 @@ class SetAside:
     def __contains__(self, root: object) -> bool:
         return root in self._roots
 
+    def records_of(self, root: bytes) -> int:
+        """For how many records a root is kept."""
+        return self._roots.get(root, 0)
+
     @property
     def roots(self) -> tuple[bytes, ...]:
         return tuple(self._roots)
 
     async def put(self, asides: Sequence[Aside], now_ms: int, trash_days: int) -> None:
         """Keep them, durably. Raises: StoreError."""
+        for aside in asides:  # in memory first: a disk that refuses must not be the reason to let them go
+            self._note(_key(aside), _kept(aside, now_ms, trash_days))
         for at in range(0, len(asides), AT_ONCE):
-            some = [_entry(aside, now_ms, trash_days) for aside in asides[at : at + AT_ONCE]]
-            for entry, kept in some:  # in memory first: a disk that refuses must not be the reason to let them go
-                self._note(entry.key, kept)
-            await trio.to_thread.run_sync(self._store.append_records, [entry for entry, _ in some])
+            some = [_entry(aside, _kept(aside, now_ms, trash_days)) for aside in asides[at : at + AT_ONCE]]
+            async with self._disk:
+                await trio.to_thread.run_sync(self._store.append_records, some)
 
     def over(
         self,
@@ -112,8 +118,13 @@ class SetAside:
 
     async def drop(self, keys: Sequence[bytes]) -> list[bytes]:
         """Forget these; the roots that are not kept any more. Raises: StoreError."""
-        await trio.to_thread.run_sync(self._store.forget_records, keys)
-        roots = [kept.root for key in keys if (kept := self._kept.pop(key, None)) is not None]
+        before = {key: self._kept.get(key) for key in keys}
+        async with self._disk:
+            gone = [key for key in keys if self._kept.get(key) is before[key]]
+            await trio.to_thread.run_sync(self._store.forget_records, gone)
+        # What was put aside once more meanwhile stays, and is written after this.
+        gone = [key for key in gone if self._kept.get(key) is before[key]]
+        roots = [kept.root for key in gone if (kept := self._kept.pop(key, None)) is not None]
         return list(self._without(root for root in roots if root is not None))
 
     def _without(self, roots: Iterable[bytes]) -> Iterable[bytes]:
@@ -124,10 +135,22 @@ class SetAside:
                 yield root
 
 
-def _entry(aside: Aside, now_ms: int, trash_days: int) -> tuple[RecordEntry, Kept]:
+def _key(aside: Aside) -> bytes:
+    """Of a record, and of the root that it wanted: a pin may have been made to name one after another."""
+    record = aside.signed.record
+    return KEY + aside.signed.storage_key + (record.root if isinstance(record, Pin) else b"")
+
+
+def _kept(aside: Aside, now_ms: int, trash_days: int) -> Kept:
+    root = aside.signed.record.root if isinstance(aside.signed.record, Pin) else None
+    if not aside.deleted:
+        return Kept(root, None)
+    until_ms = now_ms + trash_days * MS_PER_DAY
+    return Kept(root, until_ms if aside.ends_ms is None else min(until_ms, aside.ends_ms))
+
+
+def _entry(aside: Aside, kept: Kept) -> RecordEntry:
     signed = aside.signed
-    root = signed.record.root if isinstance(signed.record, Pin) else None
-    kept = Kept(root, now_ms + trash_days * MS_PER_DAY if aside.deleted else None)
-    raw = encode_value({"root": root, "until_ms": kept.until_ms, "record": signed.raw})
+    raw = encode_value({"root": kept.root, "until_ms": kept.until_ms, "record": signed.raw})
     said = {**readable(body_of(signed.raw)), "kind": signed.record.KIND, "put_aside": aside.reason}
-    return RecordEntry(key=KEY + signed.storage_key, kind=ASIDE, raw=raw, readable=said), kept
+    return RecordEntry(key=_key(aside), kind=ASIDE, raw=raw, readable=said)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from node.operations.counted import of_aside
@@ -47,4 +48,45 @@ async def test_it_is_counted_and_goes_when_it_is_over_or_wanted(tmp_path: Path) 
     assert again.over(over_ms - 1, lambda root, until_ms: False) == []
     assert await again.drop(again.over(over_ms, lambda root, until_ms: False)) == []
     assert metrics(again) == counts(1, 1)
+    store.close()
+
+
+async def test_each_root_that_a_pin_names_in_turn_is_kept_and_let_go(tmp_path: Path) -> None:
+    """Else whoever makes a pin name a third root has the first one let go, or the second stays for ever."""
+    store = Store.open(tmp_path)
+    here = SetAside(store)
+    for root in (1, 2):
+        await here.put([pin_of(1, root, deleted=True)], NOW_MS, TRASH_DAYS)
+    again = SetAside(store)
+    await trio.to_thread.run_sync(again.load)
+    assert metrics(here) == metrics(again) == counts(2, 2)
+    key = pin_of(1, 1, deleted=True).signed.key
+    purged = again.over(NOW_MS, lambda root, until_ms: False, lambda found: found == key)
+    assert len(await again.drop(purged)) == 2
+    assert metrics(again) == counts(0, 0)
+    assert again.roots == ()
+    assert not list(store.load_records(aside=True))
+    store.close()
+
+
+async def test_what_is_put_aside_once_more_while_it_is_let_go_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path)
+    here, pin = SetAside(store), pin_of(1, 1, deleted=True)
+    await here.put([pin], NOW_MS, TRASH_DAYS)
+    forget = store.forget_records
+
+    def forget_and_put(keys: list[bytes]) -> None:
+        trio.from_thread.run_sync(nursery.start_soon, here.put, [pin], NOW_MS + 1, TRASH_DAYS)
+        trio.from_thread.run(trio.lowlevel.checkpoint)
+        forget(keys)
+
+    monkeypatch.setattr(store, "forget_records", forget_and_put)
+    async with trio.open_nursery() as nursery:
+        over = here.over(NOW_MS, lambda root, until_ms: True)
+        assert await here.drop(over) == []
+    again = SetAside(store)
+    await trio.to_thread.run_sync(again.load)
+    assert metrics(here) == metrics(again) == counts(1, 1)
     store.close()
