@@ -64,4 +64,5 @@ def cut_short(before: Record, now: Record | None, trash_days: int, now_ms: int) 
     ends = ends_ms(now, trash_days)
     if ends is None or (ended is not None and ends >= ended):
         return ""
-    return "its pin ends before its time in the trash" if ends < now_ms + trash_days * MS_PER_DAY // TRASH_SHARE else ""
+    lies_ms = trash_days * MS_PER_DAY // TRASH_SHARE  # none where the charter wants no trash
+    return "its pin ends before its time in the trash" if lies_ms and ends < now_ms + lies_ms else ""
