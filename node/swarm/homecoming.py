@@ -17,10 +17,11 @@ from node.swarm.catching_up import CatchingUp
 from node.swarm.heard import Heard
 from node.swarm.knowledge import Knowledge
 from node.swarm.set_aside import SetAside
+from node.swarm.sparing import is_wanted_until
 from protocol.beat import SignedBeat
 from protocol.errors import Refused
 from protocol.identity import PeerId
-from protocol.life import ends_ms, is_deleted
+from protocol.life import is_deleted
 from protocol.net.errors import NetError
 from protocol.net.redial import Backoff
 from protocol.records import Pin, Record, Signed
@@ -270,10 +271,7 @@ class Homecoming:
             self._on_over(frozenset(await self._aside.drop(keys)))
 
     def _is_wanted(self, root: bytes, until_ms: int | None) -> bool:
-        """Whether live pins want a root so long as it would be kept for what was put aside."""
-        counting = self._records.counting
-        ends = [ends_ms(signed.record, counting.trash_days) for signed in counting.live_pins(root)]
-        return any(end is None or until_ms is None or end >= until_ms for end in ends)
+        return is_wanted_until(self._records.counting, root, until_ms)
 
     def _is_purged(self, key: bytes) -> bool:
         found = self._records.counting.get(key)

@@ -9,10 +9,14 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+import trio
+
 from node.events import wall_ms
 from node.swarm.knowledge import Knowledge
 from node.swarm.set_aside import SetAside
-from protocol.life import cut_short
+from protocol.life import cut_short, ends_ms
+from protocol.limits import MS_PER_DAY
+from protocol.record_view import RecordView
 from protocol.records import Pin, Record, Signed
 from protocol.touch import Aside
 from store.cid import cid_text
@@ -22,8 +26,12 @@ log = logging.getLogger("pinakothek.swarm")
 
 LEAST_DAYS: Final = 30
 """Where the trash is emptied sooner than a person comes by."""
+AT_ONCE: Final = 2000
+"""Pins looked at between two turns of other tasks: some 10 ms."""
 TOLD_EACH: Final = 100
 """Events of one batch; `records/` has all of them."""
+RECORDS_EACH: Final = 8
+"""Of one root: it is kept for one as well as for all, and a curator may have any pin name one root after another. Guess."""
 
 
 class Sparing:
@@ -36,21 +44,39 @@ class Sparing:
 
     async def spare(self, replaced: Sequence[Signed[Record]]) -> None:
         """Put aside those pins that were cut short and whose roots are here; in memory even where the disk refuses."""
-        counting, now_ms = self._knowledge.records.counting, wall_ms()
+        now_ms = wall_ms()
         asides = []
-        for before in replaced:
-            if not isinstance(before.record, Pin) or not self._knowledge.own.kinds_of(before.record.root):
-                continue
-            now = counting.get(before.key)
-            why = cut_short(before.record, None if now is None else now.record, counting.trash_days, now_ms)
-            if why:
-                asides.append(Aside(before, why, deleted=True))
+        for number, before in enumerate(replaced):
+            if number % AT_ONCE == AT_ONCE - 1:  # all that a curator ever pinned may be cut short by one expulsion
+                await trio.lowlevel.checkpoint()
+            if (aside := self._aside_of(before, now_ms)) is not None:
+                asides.append(aside)
         if asides:
             self._tell_of(asides)
             try:
-                await self._aside.put(asides, now_ms, max(counting.trash_days, LEAST_DAYS))
+                await self._aside.put(asides, now_ms, self._days)
             except StoreError as error:
                 log.warning("pins that were cut short are put aside, and not on disk: %s", error)
+
+    @property
+    def _days(self) -> int:
+        return max(self._knowledge.records.counting.trash_days, LEAST_DAYS)
+
+    def _aside_of(self, before: Signed[Record], now_ms: int) -> Aside | None:
+        """What is to be put aside of a pin that counts no longer; None where its root is not here, or wanted all the same."""
+        counting, pin = self._knowledge.records.counting, before.record
+        if not isinstance(pin, Pin) or not self._knowledge.own.kinds_of(pin.root):
+            return None
+        now = counting.get(before.key)
+        why = cut_short(pin, None if now is None else now.record, counting.trash_days, now_ms)
+        if not why or self._aside.records_of(pin.root) >= RECORDS_EACH:
+            return None
+        would_end_ms = ends_ms(pin, counting.trash_days)
+        until_ms = now_ms + self._days * MS_PER_DAY
+        until_ms = until_ms if would_end_ms is None else min(until_ms, would_end_ms)
+        if is_wanted_until(counting, pin.root, until_ms):
+            return None
+        return Aside(before, why, deleted=True, ends_ms=would_end_ms)
 
     def _tell_of(self, asides: Sequence[Aside]) -> None:
         log.warning("%d pins were cut short; their images are kept for now: %s", len(asides), asides[0].reason)
@@ -59,3 +85,9 @@ class Sparing:
             self._knowledge.events.tell(
                 "put_aside", root=cid_text(aside.signed.record.root), peer_id=aside.signed.author, detail=aside.reason
             )
+
+
+def is_wanted_until(counting: RecordView, root: bytes, until_ms: int | None) -> bool:
+    """Whether live pins want a root so long as it would be kept for what was put aside; None: whether they do at all."""
+    ends = (ends_ms(signed.record, counting.trash_days) for signed in counting.live_pins(root))
+    return any(end is None or until_ms is None or end >= until_ms for end in ends)
