@@ -102,11 +102,12 @@ async def test_a_look_up_that_is_not_answered_is_the_last_of_its_look(
 ) -> None:
     """Four of them, each with all the patience there is, would keep every backend unwatched for a minute."""
     asked: list[str] = []
-    answer = threading.Event()
+    begun, answer = threading.Event(), threading.Event()
 
     class Stuck(Shaky):
         def stat(self, root: bytes, name: str) -> Entry:
             asked.append(name)
+            begun.set()
             answer.wait(180)
             return super().stat(root, name)
 
@@ -119,6 +120,7 @@ async def test_a_look_up_that_is_not_answered_is_the_last_of_its_look(
             monkeypatch.setattr(peer.offering, "look", found_well)
             await peer.watch.work()
             answer.set()
+            assert begun.wait(60), "its thread may begin late"
         assert len(asked) == 1
     finally:
         answer.set()
