@@ -139,7 +139,11 @@ def test_the_changes_tell_what_changed(drawn: list[Signed[Record]]) -> None:
     for signed in drawn:
         before = {root: records.wanted(root) for root in ROOTS}
         flows, standings, charter = dict(records.flows), dict(records.standings()), records.charter
+        pins = {
+            counted for counted in records if counted == records.get(counted.key) and isinstance(counted.record, Pin)
+        }
         changes = records.merge(signed, T0 + 1000).changes
+        assert {counted for counted in pins if records.get(counted.key) != counted} <= set(changes.replaced) <= pins
         assert {root for root in ROOTS if records.wanted(root) != before[root]} <= changes.roots or changes.charter
         assert {n for n in {*flows, *records.flows} if flows.get(n) != records.flows.get(n)} <= changes.flows
         assert changes.roles == (dict(records.standings()) != standings)
