@@ -182,9 +182,15 @@ class Executor:
         self._start_what_may()
 
     def _takes_nothing(self, error: Exception, key: RootKey) -> bool:
-        """Whether a backend that looks well may take nothing, so that others had better be named for what goes there."""
-        tried_long = self.work.failures(key) >= GIVES_WAY_AFTER
-        return isinstance(error, BackendRefused) or (isinstance(error, BackendFailed) and tried_long)
+        """Whether a backend that looks well may take nothing, so that others had better be named for what goes there.
+
+        What goes to the embedded store may fail at a backend as well, from which it is read; and what waits for another
+        peer's erasure tells nothing of the backend.
+        """
+        if key.kind == EMBEDDED or not isinstance(error, BackendFailed):
+            return False
+        tried_long = self.work.failures(key) >= GIVES_WAY_AFTER and not self._store.kinds.is_promised(*key)
+        return isinstance(error, BackendRefused) or tried_long
 
     async def _fetch_now(self, running: Running, key: RootKey) -> None:
         fetch = running.fetch
