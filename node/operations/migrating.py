@@ -18,7 +18,7 @@ from typing import Any
 
 import trio
 
-from node.errors import Failed, NotFound
+from node.errors import Failed, NotFound, UserError
 from node.jobs.handler import Run
 from node.jobs.job import Job, State
 from node.operations.moving import Move, check_target, elsewhere
@@ -38,6 +38,8 @@ AT_ONCE = 8
 TRIES = 1_000_000
 """A daemon that ends in the middle of a move is no failure of the move."""
 LOOK_S = 0.5
+END_S = 5.0
+"""A job whose move is over ends within that, unless the disk refuses to note it. Guess."""
 FACT = "migrate/"
 """Where releases without the job kept that there is a move."""
 
@@ -78,7 +80,7 @@ class Migrating:
             job = await self._last_job(flow)
             move = self._moves.get(flow)
             if job is not None and not job.has_ended and move is not None and move.over:
-                job = await self._parts.jobs.ended(job.id)
+                job = await self._ended(job)
             if job is None or job.has_ended:
                 job = await self._submit(flow)
                 self._parts.events.tell("migration", detail=f"{flow}: to {backend}")
@@ -101,8 +103,17 @@ class Migrating:
                 if job is None or job.has_ended:
                     await self._submit(flow)
                 await trio.to_thread.run_sync(self._parts.store.set_fact, name, None)
-        except StoreError as error:
+        except (StoreError, UserError) as error:
             log.warning("moves of an earlier release wait for the next start: %s", error)
+
+    async def _ended(self, job: Job) -> Job:
+        """A job whose move is over, once that is written down; as it is where it was paused just then, or the disk refuses."""
+        with trio.move_on_after(END_S):
+            return await self._parts.jobs.ended(job.id)
+        job = await self._parts.jobs.get(job.id)
+        if job.state is not State.RUNNING:
+            self._moves.pop(job.name, None)  # its next run looks at everything anew
+        return job
 
     async def _submit(self, flow: str) -> Job:
         job = await self._parts.jobs.submit(KIND, {"flow": flow}, name=flow, tries=TRIES)
@@ -156,7 +167,7 @@ class Migrating:
                     await trio.sleep(LOOK_S)
         finally:
             run.left = move.left()
-            del self._running[flow]
+            self._running.pop(flow, None)
         row = move.row(run.job.id)
         return {
             "flow": flow, "backend": row.backend, "images": row.images, "moved": row.moved, "bytes": row.bytes,

@@ -130,6 +130,25 @@ async def test_a_paused_move_waits_over_a_restart_and_goes_on(tmp_path: Path, fa
         assert (await jobs.ended(row.job)).state is State.DONE
 
 
+async def test_a_move_that_was_paused_at_its_last_moment_keeps_nobody_waiting(
+    tmp_path: Path, facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "END_S", 0.05)
+    async with daemon(tmp_path, facts) as (migrating, jobs):
+        row = await migrating.start("album")
+        await half_way(migrating)
+        await jobs.pause(row.job)
+        migrating._moves["album"].over = True
+        with trio.fail_after(60):
+            seen = await migrating.start("album")
+        assert (seen.job, seen.state) == (row.job, "moving")
+        assert seen.waiting is not None
+        FakeMove.may_end.set()
+        await jobs.resume(row.job)
+        assert (await jobs.ended(row.job)).state is State.DONE
+        assert (await migrating.look("album")).state == "done"
+
+
 async def test_a_daemon_that_stops_takes_the_move_up_again(tmp_path: Path, facts: Facts) -> None:
     async with daemon(tmp_path, facts) as (migrating, jobs):
         row = await migrating.start("album")
@@ -163,3 +182,14 @@ async def test_what_an_earlier_release_was_moving_becomes_a_job(tmp_path: Path, 
         await migrating.adopt()
         assert facts.kept == {}
         assert [job.name for job in await jobs.page(after=0, limit=9, kind=KIND)] == ["album"]
+
+
+async def test_moves_of_an_earlier_release_wait_where_too_many_jobs_do(
+    tmp_path: Path, facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And end no daemon."""
+    facts.kept[f"{FACT}616c62756d"] = b'{"flow": "album"}'
+    async with daemon(tmp_path, facts) as (migrating, _):
+        monkeypatch.setattr("node.jobs.ledger.MAX_LIVE", 0)
+        await migrating.adopt()
+        assert facts.kept
