@@ -224,11 +224,12 @@ class Kinds:
                 self._promised = {key: until_s for key, until_s in self._promised.items() if until_s > now_s}
                 if len(self._promised) >= MAX_PROMISES:
                     return False
+            before_s = self._promised.get((kind, root), 0.0)
             self._promised[kind, root] = now_s + PROMISE_S
         # In this order, and `_naming` in the other: one of both sees the other.
         if self.has_begun(root, kind):
             with self._turn:
-                self._promised.pop((kind, root), None)
+                self._promised[kind, root] = before_s  # what was promised to somebody else still stands
             return False
         return True
 

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from store import kept
 from store.backends.contract import Stream
 from store.cid import cid_text
 from store.errors import BackendUnavailable, BlockNotFound
+from store.kinds import Kinds
 from tests.backends.blocks import Blocks
 from tests.backends.fragile import Fragile
 from tests.backends.images import image
@@ -101,4 +103,31 @@ def test_a_backend_that_hangs_keeps_no_other_from_its_work(tmp_path: Path, clock
         for future in futures:
             with pytest.raises(BackendUnavailable):
                 future.result()
+    store.close()
+
+
+def test_what_was_promised_to_one_peer_stands_when_another_is_refused(tmp_path: Path, clock: Clock) -> None:
+    """The first asks between two steps of a put, the second after both: neither the put nor the first may be let down."""
+    one, fragile = image("one", size_bytes=3000), Fragile()
+    store = opened_with(tmp_path, clock, {"local": fragile})
+    store.put(one.blocks.items(), owner=JOB)
+    begin = kept.begin
+
+    def begun(db: Any, root: bytes, kind: str, now_ms: int) -> None:
+        assert store.kinds.promise(one.root, "local")
+        begin(db, root, kind, now_ms)
+
+    checks = iter([store.kinds._check_promise])
+
+    def check(root: bytes, kind: str) -> None:
+        if next(checks, None) is None:
+            assert not store.kinds.promise(one.root, "local"), "by now it is being put"
+        Kinds._check_promise(store.kinds, root, kind)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept, "begin", begun)
+        patch.setattr(store.kinds, "_check_promise", check)
+        with pytest.raises(BackendUnavailable, match="another peer that shares it erases"):
+            hold_again(store, one, "local")
+    assert fragile.puts == []
     store.close()
