@@ -162,7 +162,9 @@ class LocalBackend:
         self._make_folders(above)
         if not there:
             self._files.make_folder(folder)
-        with suppress(PermissionError):  # a parent that we may not even list is not ours to look after
+        # Where a directory that is there lies is not ours to look after: we may not list it, or nothing is ever fsynced there.
+        is_theirs = there and not above.startswith(self._directory)
+        with suppress(OSError if is_theirs else PermissionError):
             self._files.fsync_folder(above, ObjectSite.FOLDER)
         if len(self._lasting) >= LASTING:
             self._lasting.clear()
