@@ -94,13 +94,12 @@ def output_file(path: str) -> Iterator[BinaryIO]:
     Raises:
         Failed: it cannot be written; the message names it and the reason.
     """
-    target = os.path.realpath(path) if os.path.islink(path) else path
-    if not os.path.exists(target) or os.path.isfile(target):
-        with whole_file(target) as file:
+    if not os.path.exists(path) or os.path.isfile(path):
+        with whole_file(os.path.realpath(path) if os.path.islink(path) else path) as file:
             yield file
         return
     try:
-        with open(target, "wb") as file:
+        with open(path, "wb") as file:  # as it was named: /dev/stdout leads to a pipe, which has no path
             yield file
     except OSError as error:
         raise Failed(f"{path}: {(error.strerror or str(error)).lower()}") from error

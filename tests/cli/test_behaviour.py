@@ -145,6 +145,11 @@ def test_an_output_that_is_a_pipe_or_a_link_stays_one(data_dir: Path, fake: Fake
     assert pina(data_dir, "get", "a.png", "-o", str(link)).returncode == 0
     assert link.is_symlink()
     assert (tmp_path / "target").read_bytes() == b"IMAGE1"
+    piped = subprocess.run(
+        [*COMMAND, "get", "a.png", "-o", "/dev/stdout"], env=environ(data_dir), stdout=subprocess.PIPE,
+        timeout=PATIENCE_S,
+    )  # fmt: skip
+    assert (piped.returncode, piped.stdout) == (0, b"IMAGE1")
 
 
 def test_a_picture_is_not_written_to_a_terminal(data_dir: Path, fake: FakeService) -> None:
