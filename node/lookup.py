@@ -1,6 +1,6 @@
 """What a person means by REF: a root CID, a unique prefix of one, an original's CID, or a file name in a flow."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from sortedcontainers import SortedSet
 
@@ -60,7 +60,8 @@ class Lookup:
         """
         roots: set[bytes] = set()
         for pins in self._readings(ref, flow):
-            roots = {pin.record.root for pin in pins if _fits(pin.record, flow, trashed)}
+            fitting = (pin.record.root for pin in pins if _fits(pin.record, flow, trashed))
+            roots = _some(fitting)
             if roots:
                 break
         if not roots:
@@ -77,7 +78,7 @@ class Lookup:
         pins = [pin.record for pin in self._records.live_pins(root) if _fits(pin.record, flow, trashed)]
         return sorted(pins, key=lambda pin: (pin.added_at_ms or 0, pin.id))
 
-    def _readings(self, ref: str, flow: str | None) -> Iterator[Sequence[SignedPin]]:
+    def _readings(self, ref: str, flow: str | None) -> Iterator[Iterable[SignedPin]]:
         """What `ref` may mean, the most exact first."""
         try:
             cid = parse_cid(ref)
@@ -91,16 +92,15 @@ class Lookup:
         yield self._by_prefix(ref)
         yield self._by_name(ref, flow)
 
-    def _by_prefix(self, ref: str) -> list[SignedPin]:
-        if not ref:
-            return []
+    def _by_prefix(self, ref: str) -> Iterator[SignedPin]:
+        """One after the other, as far as somebody looks: a short prefix is that of all roots."""
         found = self._in_range(ref) if ref.startswith("b") else self._old_style(ref)
-        return [pin for root in found for pin in self._records.live_pins(root)]
+        return (pin for root in found for pin in self._records.live_pins(root))
 
-    def _in_range(self, ref: str) -> list[bytes]:
+    def _in_range(self, ref: str) -> Iterator[bytes]:
         digits = ref[1:].lower()
         if not set(digits) <= set(_BASE32):
-            return []
+            return iter(())
         number = 0
         for digit in digits:
             number = number << 5 | _BASE32.index(digit)
@@ -108,17 +108,27 @@ class Lookup:
         spare = -bits % 8
         low = (number << spare).to_bytes((bits + spare) // 8, "big")
         high = ((number << spare) | ((1 << spare) - 1)).to_bytes((bits + spare) // 8, "big") + b"\xff" * 128
-        return [root for root in self._roots.irange(low, high) if root[:1] == b"\x01"][: MAX_CANDIDATES + 1]
+        return (root for root in self._roots.irange(low, high) if root[:1] == b"\x01")
 
-    def _old_style(self, ref: str) -> list[bytes]:
+    def _old_style(self, ref: str) -> Iterator[bytes]:
         """Roots of version 0: few where any; base58 has no ranges of bytes."""
         if not ref.startswith("Qm"):
-            return []
-        return [root for root in self._roots.irange(b"\x12\x20", b"\x12\x21") if cid_text(root).startswith(ref)]
+            return iter(())
+        return (root for root in self._roots.irange(b"\x12\x20", b"\x12\x21") if cid_text(root).startswith(ref))
 
     def _by_name(self, ref: str, flow: str | None) -> list[SignedPin]:
         flows = (flow,) if flow is not None else self._records.flow_names()
         return [pin for name in flows for pin in self._records.pins_by_name(name, ref)]
+
+
+def _some(roots: Iterable[bytes]) -> set[bytes]:
+    """The first different ones: as many as anybody is told of, and one more."""
+    found: set[bytes] = set()
+    for root in roots:
+        found.add(root)
+        if len(found) > MAX_CANDIDATES:
+            break
+    return found
 
 
 def _fits(pin: Pin, flow: str | None, trashed: bool) -> bool:

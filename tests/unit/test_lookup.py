@@ -86,6 +86,22 @@ def test_a_short_prefix_gives_way_to_a_name(swarm: Swarm) -> None:
     assert len(refused.value.candidates) == 20
 
 
+def test_a_prefix_of_more_images_than_are_listed_is_ambiguous_in_each_flow(swarm: Swarm) -> None:
+    """Else the one of them that is the flow's among the first, of many more, would be shown, or removed."""
+    roots = sorted(root_of(number) for number in range(60))
+    for place, root in enumerate(roots):
+        swarm.pin(root, flow="rare" if place in (7, 50) else "common", name=f"{place}.jpg")
+    with pytest.raises(Ambiguous, match="stands for 2 images") as refused:
+        swarm.lookup.find("bafybei", "rare")
+    assert list(refused.value.candidates) == sorted(map(cid_text, (roots[7], roots[50])))
+    pin = swarm.pin(roots[55], flow="alone", name="alone.jpg")
+    assert swarm.lookup.find("b", "alone") == roots[55]
+    swarm.write(replace(pin, trashed_ms=NOW_MS))
+    assert swarm.lookup.find("bafy", trashed=True) == roots[55]
+    with pytest.raises(NotFound):
+        swarm.lookup.find("bafy", "alone")
+
+
 def test_a_name_in_two_flows_is_ambiguous_until_one_is_named(swarm: Swarm) -> None:
     swarm.pin(root_of(1), flow="one")
     swarm.pin(root_of(2), flow="two")
