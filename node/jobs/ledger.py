@@ -252,11 +252,11 @@ class Ledger:
 
 
 def prune(db: apsw.Connection, *, kept_jobs: int = KEPT_JOBS, kept_happenings: int = KEPT_HAPPENINGS) -> None:
-    """Forget the oldest jobs that have ended, and the oldest happenings."""
+    """Forget the oldest jobs that have ended, and the oldest happenings; no job by which an upload's bytes are still kept."""
     ended = tuple(str(state) for state in ENDED)
     db.execute(
         "DELETE FROM jobs WHERE state IN (?, ?, ?) AND id <= (SELECT id FROM jobs WHERE state IN (?, ?, ?)"
-        " ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        " ORDER BY id DESC LIMIT 1 OFFSET ?) AND id NOT IN (SELECT job FROM uploads WHERE job IS NOT NULL)",
         (*ended, *ended, kept_jobs),
     )
     db.execute("DELETE FROM happenings WHERE seq <= (SELECT max(seq) FROM happenings) - ?", (kept_happenings,))

@@ -176,6 +176,21 @@ def test_history_is_bounded_and_live_jobs_are_no_history(ledger: Ledger) -> None
     assert ledger.last_seq() == last + 1
 
 
+def test_a_job_by_which_an_upload_is_kept_is_not_forgotten(ledger: Ledger) -> None:
+    """Else the bytes of one that waits for somebody to try it again went with the thousandth job after it."""
+    ledger.submit([new(str(number)) for number in range(9)])
+    for job_id in range(1, 10):
+        ledger.change(job_id, lambda job: rules.cancelled(job, 2))
+    with ledger.transaction() as db:
+        db.execute("INSERT INTO uploads VALUES ('one', x'00', '{}', 1, 2), ('two', x'00', '{}', 1, NULL)")
+        prune(db, kept_jobs=3)
+    assert [job.id for job in ledger.page(after=0, limit=100)] == [2, 7, 8, 9]
+    with ledger.transaction() as db:
+        db.execute("DELETE FROM uploads")
+        prune(db, kept_jobs=3)
+    assert [job.id for job in ledger.page(after=0, limit=100)] == [7, 8, 9]
+
+
 def test_who_was_away_for_long_is_not_held_up_by_jobs_that_are_forgotten(ledger: Ledger) -> None:
     ledger.submit([new(str(number)) for number in range(9)])
     for job_id in range(1, 9):
