@@ -285,7 +285,7 @@ class Intake:
 
 def _pin(request: Request, draft: Pin) -> Pin:
     """The pin that is to be written, out of what is known of the image."""
-    origin = shared_url(request.origin) if request.origin else None
+    origin = shared_url(request.origin or "") or None
     return replace(
         draft,
         id=pin_id(request.flow, draft.root, request.name, origin),
@@ -296,7 +296,7 @@ def _pin(request: Request, draft: Pin) -> Pin:
         expires_ms=request.expires_ms,
         parent=request.parent,
         operations=request.operations,
-        origin=origin or None,
+        origin=origin,
         added_at_ms=wall_ms(),
         trashed_ms=None,
         deleted=False,
