@@ -99,9 +99,10 @@ class Migrating:
             kept = await trio.to_thread.run_sync(self._parts.store.facts, FACT)
             for name, fact in kept.items():
                 flow = json.loads(fact)["flow"]
-                job = await self._last_job(flow)
-                if job is None or job.has_ended:
-                    await self._submit(flow)
+                async with self._turn:  # somebody may begin it anew this moment
+                    job = await self._last_job(flow)
+                    if job is None or job.has_ended:
+                        await self._submit(flow)
                 await trio.to_thread.run_sync(self._parts.store.set_fact, name, None)
         except (StoreError, UserError) as error:
             log.warning("moves of an earlier release wait for the next start: %s", error)
@@ -156,23 +157,30 @@ class Migrating:
         flow = run.request["flow"]
         if flow in self._running:
             raise Failed(f"flow {flow}: job {self._running[flow]} moves it already")
-        (await self._by_flow())[flow] = self._running[flow] = run.job.id
-        move = self._moves[flow] = Move(self._parts, flow)
+        self._running[flow] = run.job.id
         try:
-            while not move.over:
-                await move.go_on()
-                run.progress(len(move.moved), len(move.sizes), "images")
-                await _tell_steps(run, move)
-                if not move.over:
-                    await trio.sleep(LOOK_S)
+            (await self._by_flow())[flow] = run.job.id
+            move = self._moves[flow] = Move(self._parts, flow)
+            await _until_over(run, move)
         finally:
-            run.left = move.left()
-            self._running.pop(flow, None)
+            del self._running[flow]
         row = move.row(run.job.id)
         return {
             "flow": flow, "backend": row.backend, "images": row.images, "moved": row.moved, "bytes": row.bytes,
             "bytes_moved": row.bytes_moved, "old_copies": row.old_copies,
         }  # fmt: skip
+
+
+async def _until_over(run: Run, move: Move) -> None:
+    try:
+        while not move.over:
+            await move.go_on()
+            run.progress(len(move.moved), len(move.sizes), "images")
+            await _tell_steps(run, move)
+            if not move.over:
+                await trio.sleep(LOOK_S)
+    finally:
+        run.left = move.left()
 
 
 async def _tell_steps(run: Run, move: Move) -> None:
