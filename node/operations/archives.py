@@ -38,6 +38,8 @@ log = logging.getLogger("pinakothek.archives")
 
 CAR = "application/vnd.ipld.car"
 PUT_BYTES = 8 << 20
+LOOK_S = 10.0
+"""Before an archive is begun: whoever asked waits for its first byte a few times as long. Guess."""
 MAX_ARCHIVE_BYTES = 16 << 30
 """Of one import: what the control socket takes in one body."""
 
@@ -72,13 +74,14 @@ class Archives:
         )
 
     async def _check_that_they_are_to_be_had(self, roots: Sequence[bytes]) -> None:
-        """Before an archive is begun, which can only break off. Raises: Failed."""
-        for root in roots:
-            try:
-                async with self._parts.reading.open(root) as reader:
-                    await reader.get(root)
-            except StoreError as error:
-                raise Failed(f"{cid_text(root)}: {error}", hint="`pinakothek show` lists who holds it") from error
+        """Before an archive is begun, which can only break off; of many images as far as time allows. Raises: Failed."""
+        with trio.move_on_after(LOOK_S):
+            for root in roots:
+                try:
+                    async with self._parts.reading.open(root) as reader:
+                        await reader.get(root)
+                except StoreError as error:
+                    raise Failed(f"{cid_text(root)}: {error}", hint="`pinakothek show` lists who holds it") from error
 
     async def _archive(self, roots: Sequence[bytes]) -> AsyncGenerator[bytes, None]:
         yield car_header(roots)
