@@ -182,9 +182,11 @@ def test_a_catalogue_of_version_3_is_put_in_the_order_of_what_records_are_about(
     store.close()
 
 
-def test_versions_of_one_record_lie_side_by_side_in_the_catalogue(store: Store, home: Path) -> None:
+def test_versions_of_one_record_lie_side_by_side_in_the_catalogue(home: Path) -> None:
     about = [f"{number:017}" for number in range(20)]
+    store = Store.open(home)
     store.append_records([entry(one + author) for author in ("ada", "bob") for one in about])
+    store.close()  # another SQLite in this process would take its locks, and its log, away
     with sqlite3.connect(home / "catalogue.db") as db:
         ordered = [key_of(key)[:17].decode() for (key,) in db.execute("SELECT key FROM records ORDER BY key")]
     db.close()
