@@ -11,14 +11,15 @@ import msgspec
 import trio
 
 from node.add_options import AddOptions
-from node.errors import Failed
+from node.errors import Failed, UserError
 from node.ingest.extern import FILE_NAME, STEPS, taken
 from node.ingest.kept import fsync_file
 from node.ingest.taking import Given, Taking
+from node.jobs.errors import Trouble
 from node.jobs.handler import Run
 from node.jobs.workplace import Workplace, fsync_folder
 from store.backends import UPLOADS, Backend, Range
-from store.errors import BackendUnavailable, ImageRejected, NotInBackend, StoreError
+from store.errors import BackendFailed, BackendUnavailable, ImageRejected, NotInBackend, StoreError
 from store.images.sniff import HEAD_BYTES, sniff
 
 log = logging.getLogger("pinakothek.uploads")
@@ -48,7 +49,23 @@ class Upload:
         self._staging = staging
 
     async def run(self, run: Run) -> Mapping[str, Any]:
-        """Bring it here, check it, take it in; the row that `add` answers."""
+        """Bring it here, check it, take it in; the row that `add` answers.
+
+        Raises:
+            Trouble: a store or backend is full, away or refuses: that is for others to mend, and nothing is given up.
+            UserError: it is not what was said, or may not come in.
+        """
+        try:
+            return await self._take_in(run)
+        except Trouble:
+            raise
+        except (UserError, StoreError) as error:
+            cause = error if isinstance(error, StoreError) else error.__cause__
+            if isinstance(cause, BackendFailed) or (isinstance(cause, StoreError) and cause.retryable):
+                raise Trouble(str(error), hint=getattr(error, "hint", None)) from error
+            raise
+
+    async def _take_in(self, run: Run) -> Mapping[str, Any]:
         upload_id, kind = str(run.request["upload"]), run.request["kind"]
         options = msgspec.convert(run.request["options"], AddOptions)
         path = await run.make_folder() / FILE_NAME

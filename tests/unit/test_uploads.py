@@ -37,7 +37,7 @@ class Taking:
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []
-        self.trouble: Trouble | None = None
+        self.trouble: UserError | None = None
 
     def check(self, name: str, options: AddOptions) -> None:
         if options.flow == "closed":

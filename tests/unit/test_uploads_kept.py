@@ -1,0 +1,65 @@
+"""Uploads that a store or backend does not take for now: what is done again, what is kept, and what is not."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from node.add_options import AddOptions
+from node.errors import Failed
+from node.ingest.uploaded import TRIES
+from node.jobs.job import State
+from store.backends import UPLOADS, Range
+from store.errors import BackendRefused, DagMalformed, StoreError, StoreFull
+from tests.unit.test_uploads import PICTURE, Bucket, asked, pieces, running
+
+
+def failed_for(cause: StoreError) -> Failed:
+    """As the intake words what the store refuses."""
+    failed = Failed(str(cause))
+    failed.__cause__ = cause
+    return failed
+
+
+@pytest.mark.parametrize("cause", [StoreFull(0, 0), BackendRefused("s3", "answered 403 forbidden")], ids=repr)
+async def test_a_store_that_refuses_for_now_gives_up_no_upload(tmp_path: Path, cause: StoreError) -> None:
+    """Its bytes are acknowledged, and nobody else may have them."""
+    async with running(tmp_path) as house:
+        house.jobs._now_ms = itertools.count(0, 10_000_000).__next__
+        opened = await house.uploads.open(asked())
+        await house.uploads.receive(opened.ticket.id, opened.secret, pieces(PICTURE))
+        house.taking.trouble = failed_for(cause)
+        failed = await house.done(opened)
+        assert (failed.state, failed.attempts) == (State.FAILED, TRIES)
+        assert str(cause) in (failed.error or "")
+        house.taking.trouble = None
+        await house.jobs.retry(failed.id)
+        assert (await house.done(opened)).state is State.DONE
+
+
+async def test_a_bucket_that_refuses_to_be_read_for_now_loses_no_upload(tmp_path: Path) -> None:
+    refusals = [BackendRefused("s3", "answered 403 forbidden")]
+
+    class Locked(Bucket):
+        def get(self, root: bytes, name: str, part: Range | None = None) -> bytes:
+            if refusals:
+                raise refusals.pop()
+            return super().get(root, name, part)
+
+    bucket = Locked()
+    async with running(tmp_path, bucket) as house:
+        house.jobs._now_ms = itertools.count(0, 10_000_000).__next__
+        opened = await house.uploads.open(asked(options=AddOptions(flow="bucket")))
+        bucket.put(UPLOADS, opened.ticket.id, [PICTURE])
+        assert (await house.done(opened)).state is State.DONE
+
+
+async def test_what_is_no_image_is_not_tried_again(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        opened = await house.uploads.open(asked())
+        await house.uploads.receive(opened.ticket.id, opened.secret, pieces(PICTURE))
+        house.taking.trouble = failed_for(DagMalformed("not what it says"))
+        failed = await house.done(opened)
+        assert (failed.state, failed.attempts) == (State.FAILED, 1)
+        await house.uploads.sweep()
+        assert not house.jobs.workplace.used_bytes()
