@@ -285,7 +285,8 @@ class Jobs:
         with trio.CancelScope(shield=True):  # a change that is durable is told
             async with self._turn:  # so that a folder is gone before a retry makes it anew
                 before, after = await trio.to_thread.run_sync(self.ledger.change, job_id, rule)
-                if after.has_ended and not before.has_ended and not self.keeps(after):
+                had_folder = not before.has_ended or self.keeps(before)
+                if had_folder and after.has_ended and not self.keeps(after):
                     await trio.to_thread.run_sync(self.workplace.remove_job, job_id)
         if before.state is not after.state:
             self._tell(before, after)

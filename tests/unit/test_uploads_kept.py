@@ -8,6 +8,7 @@ import pytest
 from node.add_options import AddOptions
 from node.errors import Failed
 from node.ingest.uploaded import TRIES
+from node.jobs.errors import Trouble
 from node.jobs.job import State
 from store.backends import UPLOADS, Range
 from store.errors import BackendRefused, DagMalformed, StoreError, StoreFull
@@ -35,6 +36,19 @@ async def test_a_store_that_refuses_for_now_gives_up_no_upload(tmp_path: Path, c
         house.taking.trouble = None
         await house.jobs.retry(failed.id)
         assert (await house.done(opened)).state is State.DONE
+
+
+async def test_one_that_is_kept_for_a_retry_goes_when_it_is_cancelled(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        house.jobs._now_ms = itertools.count(0, 10_000_000).__next__
+        opened = await house.uploads.open(asked())
+        await house.uploads.receive(opened.ticket.id, opened.secret, pieces(PICTURE))
+        house.taking.trouble = Trouble("the store is full")
+        failed = await house.done(opened)
+        assert house.jobs.workplace.used_bytes()
+        await house.jobs.cancel(failed.id)
+        await house.uploads.sweep()
+        assert not house.jobs.workplace.used_bytes()
 
 
 async def test_a_bucket_that_refuses_to_be_read_for_now_loses_no_upload(tmp_path: Path) -> None:
