@@ -143,7 +143,11 @@ def start_again(peer: Peer, chance: random.Random) -> None:
 
 @contextmanager
 def killed_after(peer: Peer, after_s: float) -> Iterator[None]:
-    timer = threading.Timer(after_s, lambda: peer.signal(signal.SIGKILL))
+    def kill() -> None:
+        if peer.process is not None:  # the next start may be about to begin
+            peer.signal(signal.SIGKILL)
+
+    timer = threading.Timer(after_s, kill)
     timer.start()
     yield
     timer.cancel()
