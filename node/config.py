@@ -1,7 +1,8 @@
 """The daemon's settings: `config.toml`, then `PINAKOTHEK_*` variables, then flags; the later one wins.
 
 Every effective value remembers where it came from, for `config show`. A wrong value is refused with one line that names
-the source, the setting, the value and the reason; an unknown setting in the file is refused too.
+the source, the setting, the value and the reason; an unknown setting in the file is refused too (of variables see
+`node.variables`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +18,9 @@ from node.backend_settings import BackendSettings
 from node.errors import Usage
 from node.kinds import KINDS
 from node.quantities import parse_duration, parse_size
+from node.variables import unknown_variables, variable_of
 
 FILE_NAME = "config.toml"
-PREFIX = "PINAKOTHEK_"
 DEFAULT_GATEWAY = "127.0.0.1:8480"
 DEFAULT_WORKSPACE = "20GiB"
 """Room for the largest archive that one import takes, and some. Guess."""
@@ -77,10 +78,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effective:
-    """The settings and where each came from."""
+    """The settings and where each came from; `unread` tells of variables that look like one and are none."""
 
     config: Config
     settings: tuple[Setting, ...]
+    unread: tuple[str, ...] = ()
 
 
 class FileSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -220,7 +222,7 @@ def load(data_dir: Path, environ: Mapping[str, str], flags: Mapping[str, Any] | 
         flags: setting → value given on the command line; None and empty mean not given.
 
     Raises:
-        Usage: a value cannot be read; the message names source, setting, value and reason.
+        Usage: a value cannot be read, or a setting is unknown; the message names source, setting, value and reason.
     """
     written = _read_file(data_dir / FILE_NAME)
     values: dict[str, Any] = {}
@@ -239,7 +241,7 @@ def load(data_dir: Path, environ: Mapping[str, str], flags: Mapping[str, Any] | 
     if config.repair_after_s <= config.suspect_after_s:
         later = next(setting for setting in settings if setting.name == "repair_after")
         raise Usage(f"{later.source}: repair_after: {later.value}: expected more than suspect_after")
-    return Effective(config=config, settings=tuple(settings))
+    return Effective(config=config, settings=tuple(settings), unread=unknown_variables(environ, PARSERS))
 
 
 def _pick(
@@ -247,7 +249,7 @@ def _pick(
 ) -> tuple[Any, str]:
     if flags.get(name) not in (None, (), [], False):
         return flags[name], "--" + name.replace("_", "-")
-    variable = PREFIX + name.upper().replace(".", "_")
+    variable = variable_of(name)
     if environ.get(variable):
         text = environ[variable]
         return ([part.strip() for part in text.split(",")] if name in LISTS else text), variable

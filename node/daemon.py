@@ -51,6 +51,8 @@ def run(effective: Effective, *, as_json: bool) -> int:
     """
     config = effective.config
     set_up(config.log_level, config.log_format)
+    for told in effective.unread:
+        log.warning("%s", told)
     gc.set_threshold(*COLLECT_AFTER)
     try:
         return trio.run(partial(serve, effective, as_json=as_json))

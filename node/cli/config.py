@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from node.cli.listing import rows_of
-from node.cli.output import emit, table
+from node.cli.output import complain, emit, table
 from node.cli.session import Session
 from node.cli.verb import VerbGroup, json_option, pass_session
 from node.errors import DaemonNotRunning
@@ -40,6 +40,8 @@ def _without_daemon(session: Session) -> list[dict[str, Any]]:
     from node.config import load
 
     effective = load(session.data_dir, os.environ)
+    for told in effective.unread:
+        complain(told)
     return [{"name": s.name, "value": s.value, "source": s.source} for s in effective.settings]
 
 

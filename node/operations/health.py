@@ -178,7 +178,7 @@ class Health:
         except (StoreError, OSError) as error:
             rows = [CheckRow(check="store", ok=False, detail=str(error))]
         config = self._parts.settings.config
-        return [*rows, self._identity_check(config), self._room_check()]
+        return [*rows, self._identity_check(config), self._room_check(), self._settings_check()]
 
     def _identity_check(self, config: Config) -> CheckRow:
         try:
@@ -195,6 +195,11 @@ class Health:
         except (StoreError, OSError) as error:
             return CheckRow(check="room", ok=False, detail=str(error))
         return CheckRow(check="room", ok=disk_bytes >= LEAST_FREE_BYTES, detail=f"{size_text(disk_bytes)} free")
+
+    def _settings_check(self) -> CheckRow:
+        """A variable that is no setting may be a neighbour's: in order, but to be known."""
+        unread = self._parts.settings.unread
+        return CheckRow(check="settings", ok=True, detail="; ".join(unread) or "all variables are settings")
 
     def _swarm_checks(self) -> list[CheckRow]:
         lost = self._lost()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import trio
 
-from node.config import FILE_NAME, PREFIX, parse_label
+from node.config import FILE_NAME, parse_label
 from node.config_file import set_setting
 from node.errors import RefusedByPolicy, Usage
 from node.events import instant, wall_ms
@@ -12,6 +12,7 @@ from node.operator_rows import MaintenanceRow, ZoneRow
 from node.operator_service import SetMaintenance, SetZone
 from node.parts import Parts
 from node.quantities import duration_text
+from node.variables import PREFIX
 from protocol.limits import AWAY_S_MAX, ZONE_BYTES
 
 

@@ -26,7 +26,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Peer:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    with swarm(tmp_path_factory.mktemp("running"), ("solo",)) as [peer]:
+    with swarm(tmp_path_factory.mktemp("running"), ("solo",), env={"PINAKOTHEK_ZOEN": "x"}) as [peer]:
         yield peer
 
 
@@ -64,6 +64,16 @@ def test_a_wrong_config(stopped: Peer, content: str, said: str) -> None:
         path.write_bytes(before)
     assert "config.toml" in line
     assert said in line
+
+
+def test_a_variable_that_is_no_setting(stopped: Peer, running: Peer) -> None:
+    """Of a backend it is refused; any other may be a neighbour's, and is named."""
+    slip = Peer(stopped.data_dir, "slip", env={"PINAKOTHEK_BACKENDS_S3_URI": "s3://a/b"})
+    assert "PINAKOTHEK_BACKENDS_S3_URI: no such setting" in told(slip.run(*RUN), 2)
+    assert "PINAKOTHEK_ZOEN is no setting: did you mean PINAKOTHEK_ZONE?" in running.log_tail(1000)
+    [said] = [row for row in running.rows("doctor") if row["check"] == "settings"]
+    assert said["ok"]
+    assert "PINAKOTHEK_ZOEN" in said["detail"]
 
 
 @pytest.mark.parametrize("content", ["", "zz" * 32, "00" * 31, "\0" * 64])

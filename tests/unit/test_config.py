@@ -92,6 +92,41 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one(tmp_path: Path) -> N
     assert refused.value.hint == "did you mean zone?"
 
 
+def test_a_variable_that_is_no_setting_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    """`PINAKOTHEK_PORT` is what Kubernetes sets beside a service of our name; `PINAKOTHEK_SEED` is our tests' own."""
+    environ = {
+        "PINAKOTHEK_DATA_DIR": "/srv", "PINAKOTHEK_DEBUG": "1", "PINAKOTHEK_NAME": "ada", "PINAKOTHEK_EMPTY": "",
+        "PINAKOTHEK_PORT": "tcp://10.0.0.1:80", "PINAKOTHEK_SEED": "7", "PINAKOTHEK_ZOEN": "berlin",
+        "PINAKOTHEK_REPAIR_BANDWITH": "1MiB", "OTHER": "x",
+    }  # fmt: skip
+    effective = load(tmp_path, environ)
+    assert effective.config.name == "ada"
+    assert effective.unread == (
+        "PINAKOTHEK_PORT is no setting",
+        "PINAKOTHEK_REPAIR_BANDWITH is no setting: did you mean PINAKOTHEK_REPAIR_BANDWIDTH?",
+        "PINAKOTHEK_SEED is no setting",
+        "PINAKOTHEK_ZOEN is no setting: did you mean PINAKOTHEK_ZONE?",
+    )
+    assert load(tmp_path, {"PINAKOTHEK_ZONE": "berlin"}).unread == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("PINAKOTHEK_BACKENDS_S3_URI", "did you mean PINAKOTHEK_BACKENDS_S3_URL?"),
+        ("PINAKOTHEK_BACKENDS_LOCAL_DIR", "did you mean PINAKOTHEK_BACKENDS_LOCAL_DIRECTORY?"),
+        ("PINAKOTHEK_BACKENDS_TAPE", "there are PINAKOTHEK_BACKENDS_LOCAL_DIRECTORY, PINAKOTHEK_BACKENDS_S3_URL, "),
+    ],
+)
+def test_a_variable_of_a_backend_that_does_not_exist_is_refused(tmp_path: Path, name: str, hint: str) -> None:
+    with pytest.raises(Usage) as refused:
+        load(tmp_path, {name: "hush"})
+    assert refused.value.message == f"{name}: no such setting"
+    assert refused.value.hint is not None
+    assert refused.value.hint.startswith(hint)
+    assert load(tmp_path, {name: ""}).unread == ()
+
+
 def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b"name = \xff")
     with pytest.raises(Usage, match=r"config\.toml"):
