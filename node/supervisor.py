@@ -63,7 +63,7 @@ async def _supervise(worker: Worker, stop: trio.Event) -> None:
         except* (StoreError, ProtocolError, OSError) as faults:  # a nursery of its own may have had several
             worker.failures += 1
             worker.last_error = "; ".join(dict.fromkeys(map(str, leaves(faults))))
-            idle_s = min(FIRST_BACKOFF_S * 2 ** (worker.failures - 1), MAX_BACKOFF_S)
+            idle_s = min(FIRST_BACKOFF_S * 2.0 ** min(worker.failures - 1, 10), MAX_BACKOFF_S)
             log.warning("%s: %s; next try in %.0f s", worker.name, worker.last_error, idle_s)
         except* Exception:
             log.critical("%s has failed by a bug", worker.name, exc_info=True)  # before the others' ends are waited for

@@ -48,6 +48,18 @@ async def test_a_fault_parks_a_worker_and_no_more(autojump_clock: MockClock, fau
         stop.set()
 
 
+async def test_a_fault_that_lasts_for_days_parks_a_worker_and_no_more(autojump_clock: MockClock) -> None:
+    faults = 2000  # a disk that stays read-only over a weekend
+    worker, stop = failing(*[DiskFailed("catalogue.db", "readonly")] * faults), trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_workers([worker], stop, grace_s=1))
+        await trio.sleep((faults - 10) * 60)
+        assert 1500 < worker.failures < faults
+        await trio.sleep(10 * 60)
+        assert worker.failures == 0
+        stop.set()
+
+
 @pytest.mark.parametrize(
     "bug", [ZeroDivisionError(), ExceptionGroup("", [ZeroDivisionError(), DiskFailed("a", "bad")])], ids=repr
 )
