@@ -324,7 +324,9 @@ def _leave(rosters: Mapping[str, Roster], root: RootView) -> Release | None:
             root=root.root, kind=root.kind, ask=(), max=0, reason="no live pin wants it", kept_on=root.kind
         )  # fmt: skip
     for other in root.instead:
-        roster = rosters[other.kind]
+        roster = rosters.get(other.kind)
+        if roster is None:  # a kind that is not planned: nobody is known to keep it there
+            continue
         one = weigh(roster, other)
         ask = () if one.cautious else keepers_instead(roster, one)
         if ask:

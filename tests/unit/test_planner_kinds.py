@@ -209,3 +209,11 @@ def test_a_move_ends_with_every_copy_on_the_new_kind_and_none_is_lost_on_the_way
         assert bool(old) == (able < high)
     assert before == here
     del low
+
+
+def test_a_copy_stays_whose_new_kind_is_not_planned_whoever_says_that_he_holds_it_there() -> None:
+    """Only so many kinds that nobody here knows are planned: what a curator names beyond is on no board."""
+    survey = Survey()
+    _, old = moved("r", "1:1", "ab", "b")
+    survey.put(old)
+    assert survey.plan(swarm("a", [offering(name) for name in "ab"], [])).actions == ()
