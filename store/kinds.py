@@ -9,7 +9,6 @@ accord: another peer may keep the same root in the same bucket, and only `node` 
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from store import holdings, kept
 from store.backends.contract import Backend
 from store.catalogue import Readers
 from store.cid import cid_text
+from store.clock import steady_s
 from store.commits import Batch, Writer
 from store.errors import (
     BackendFailed,
@@ -219,7 +219,7 @@ class Kinds:
         Returns: False where it is held there, or being put.
         """
         with self._turn:
-            now_s = time.monotonic()
+            now_s = steady_s()
             if len(self._promised) >= MAX_PROMISES:
                 self._promised = {key: until_s for key, until_s in self._promised.items() if until_s > now_s}
                 if len(self._promised) >= MAX_PROMISES:
@@ -235,7 +235,7 @@ class Kinds:
 
     def is_promised(self, root: bytes, kind: str) -> bool:
         """Whether nothing may be put under a root for now."""
-        return self._promised.get((kind, root), 0.0) > time.monotonic()
+        return self._promised.get((kind, root), 0.0) > steady_s()
 
     def _check_promise(self, root: bytes, kind: str) -> None:
         if self.is_promised(root, kind):
@@ -257,7 +257,7 @@ class Kinds:
 
         Args:
             store_id: of the store whose sharers were asked; None: nobody was.
-            begun_s: when the first of them was asked, monotonic: what they said stands for a while only.
+            begun_s: when the first of them was asked (`steady_s`): what they said stands for a while only.
 
         Raises:
             BackendFailed: some of it may be left, and is named; call again.
@@ -340,7 +340,7 @@ class Kinds:
 
 def _check_time(backend: Backend, begun_s: float | None) -> None:
     """Raises: BackendUnavailable: an erasure takes so long that what others said of it may not hold any more."""
-    if begun_s is not None and time.monotonic() > begun_s + ERASE_S:
+    if begun_s is not None and steady_s() > begun_s + ERASE_S:
         raise BackendUnavailable(backend.place, f"nothing is erased on what was said {ERASE_S:.0f} s ago")
 
 

@@ -9,7 +9,6 @@ Source: DESIGN §8, backend contract.
 import json
 import logging
 import random
-import time
 from collections.abc import Callable, Container
 
 import trio
@@ -25,6 +24,7 @@ from protocol.messages import read_message, write_message
 from protocol.net.errors import NetError
 from protocol.net.rpc import Rpc
 from store.cid import cid_text
+from store.clock import steady_s
 from store.errors import StoreError
 from store.store import Store
 
@@ -94,7 +94,7 @@ class Claims:
         silent: set[str] = set()
         # Not the first ones: what has to stay for now must not be all that is ever looked at.
         for root, kind in random.sample(departed, min(AT_ONCE, len(departed))):
-            store_id, begun_s = self._offering.store_id(kind), time.monotonic()
+            store_id, begun_s = self._offering.store_id(kind), steady_s()
             if kind in self._offering.kinds and await self._is_free(RootKey(root, kind), store_id, silent):
                 await self._erase(root, kind, store_id, begun_s)
         return LOOK_S

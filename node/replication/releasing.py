@@ -7,7 +7,6 @@ Owner: 1. merge and store the asker's pins; 2. decide; 3. fsync the lease; 4. an
 
 import logging
 import secrets
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -30,6 +29,7 @@ from protocol.limits import LEASE_PINS, PAGE_BYTES
 from protocol.messages import read_message, write_message
 from protocol.net.errors import NetError, RpcRefused
 from protocol.net.rpc import Rpc
+from store.clock import steady_s
 from store.dag import walk
 from store.errors import StoreError
 from store.store import Holding, Store
@@ -54,16 +54,11 @@ class SteadyClock:
 
     def __init__(self) -> None:
         self._start_ms = wall_ms()
-        self._start_s = _awake_or_not_s()
+        self._start_s = steady_s()
 
     def now_ms(self) -> int:
         """Milliseconds since 1970, as this clock has it."""
-        return self._start_ms + int((_awake_or_not_s() - self._start_s) * 1000)
-
-
-def _awake_or_not_s() -> float:
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux only; elsewhere the monotonic clock counts sleep itself
-    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+        return self._start_ms + int((steady_s() - self._start_s) * 1000)
 
 
 class Releasing:

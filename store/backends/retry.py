@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from store.backends.contract import Backend
 from store.backends.wrapped import Wrapped
+from store.clock import steady_s
 from store.errors import BackendUnavailable
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ class Retrying(Wrapped):
         within: Backend,
         policy: RetryPolicy = RetryPolicy(),
         *,
-        clock_s: Callable[[], float] = time.monotonic,
+        clock_s: Callable[[], float] = steady_s,
         sleep_s: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -55,6 +56,8 @@ class Retrying(Wrapped):
                 if once or operation == "health" or self._clock_s() + pause_s > end_s:
                     raise
                 self._sleep_s(pause_s)
+                if self._clock_s() > end_s:  # the machine was suspended: who counts on the deadline has given up
+                    raise
         return function()
 
     def _pause_s(self, attempt: int) -> float:

@@ -86,6 +86,17 @@ def test_attempts_and_deadline_bound_it() -> None:
     assert clock.slept == [4, 4]
 
 
+def test_what_a_suspend_made_late_is_not_done_any_more() -> None:
+    within, clock = Failing(1), Time()
+
+    def suspended(seconds: float) -> None:
+        clock.sleep(seconds + 3600)
+
+    with pytest.raises(BackendUnavailable):
+        Retrying(within, RetryPolicy(), clock_s=clock, sleep_s=suspended).get(ROOT, "small.webp")
+    assert within.calls == 1
+
+
 @pytest.mark.parametrize("error", [BackendRefused("memory", "no"), NotInBackend("memory", "x")])
 def test_what_will_not_change_is_not_tried_again(error: StoreError) -> None:
     within = Failing(1, error)

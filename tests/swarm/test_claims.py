@@ -1,5 +1,6 @@
 """What was let go on a backend is erased when nobody claims it, and not where it may be all that is left."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,33 @@ async def test_what_others_said_of_a_store_is_for_that_store_and_for_a_minute(
             slow.setattr(kinds, "ERASE_S", -1.0)
             await peer.claims.work()
         assert names(peer.backend)
+        await peer.claims.work()
+        assert not names(peer.backend)
+
+
+async def test_nothing_is_erased_after_a_sleep_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who were asked have been awake, and may put it there again by now."""
+    async with one_peer(tmp_path) as peer:
+        await peer.watch.work()
+        share(peer, Founded(2).keys[1])
+        peer.hold()
+        peer.let_go()
+        later(monkeypatch)
+        asleep_s = 0.0
+
+        def clock(number: int) -> float:
+            return time.monotonic() + (asleep_s if number == time.CLOCK_BOOTTIME else 0)
+
+        async def call(peer_id: str, protocol: str, body: bytes, timeout_s: float) -> bytes:
+            nonlocal asleep_s
+            asleep_s += 3600
+            return write_message(ClaimAnswer(free=True))
+
+        monkeypatch.setattr(time, "clock_gettime", clock)
+        monkeypatch.setattr(peer.claims._rpc, "call", call)
+        await peer.claims.work()
+        assert names(peer.backend)
+        monkeypatch.setattr(peer.claims._rpc, "call", _is_free)
         await peer.claims.work()
         assert not names(peer.backend)
 
