@@ -272,8 +272,8 @@ class Kinds:
             _check_time(backend, begun_s)
             if not self._writer.run(lambda batch: kept.unlist(batch.db, root, kind, self._clock_ms())):
                 return False
-            names = [entry.name for entry in backend.list(root)]
-            for name in (cid_text(root), *names):
+            backend.delete(root, cid_text(root))  # at once: a Kubo lists a root that it keeps by reading all of it
+            for name in [entry.name for entry in backend.list(root)]:
                 _check_time(backend, begun_s)
                 backend.delete(root, name)
             self._writer.run(lambda batch: kept.forget(batch.db, root, kind))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from store import kept
+from store import kept, kinds
 from store.backends.contract import Stream
 from store.cid import cid_text
 from store.errors import BackendUnavailable, BlockNotFound
@@ -73,6 +73,28 @@ def test_a_root_whose_blocks_are_there_is_pinned_all_the_same(tmp_path: Path, cl
     assert blocks.kept == set()
     assert hold_again(store, one, "kubo")
     assert blocks.kept == {one.root}
+    store.close()
+
+
+def test_a_root_that_takes_long_to_list_is_erased_all_the_same(tmp_path: Path, clock: Clock) -> None:
+    """A Kubo reads every block of a root to list it; that a large one takes longer than what was said holds is no end of it."""
+    reads = 0
+
+    class Slow(Blocks):
+        def _get_block(self, cid: bytes) -> bytes:
+            nonlocal reads
+            reads += 1
+            return super()._get_block(cid)
+
+    one, blocks = image("one", size_bytes=3000), Slow()
+    store = opened_with(tmp_path, clock, {"kubo": blocks})
+    take_in(store, one, "kubo")
+    store.release(one.root, "kubo")
+    with pytest.MonkeyPatch.context() as patch:
+        reads = 0
+        patch.setattr(kinds, "steady_s", lambda: kinds.ERASE_S * reads)
+        assert store.kinds.erase(one.root, "kubo", begun_s=0.0)
+    assert blocks.kept == set()
     store.close()
 
 
