@@ -34,6 +34,7 @@ from store.errors import (
 from store.holdings import Holding
 from store.kept import Kept
 from store.layout import Object, SizeOf, plan_objects
+from store.promises import Promises
 from store.reading import Stream, read_back, read_part
 from store.traversal import GetBlock
 
@@ -43,12 +44,8 @@ UNWANTED_MS = 3600 * 1000
 """How long what was let go stays. Source: DESIGN §7, "Letting blocks go"."""
 UNFINISHED_MS = 24 * 3600 * 1000
 """How long the rest of a root waits for the fetch that completes it. Source: the same."""
-PROMISE_S = 300.0
-"""How long nothing is put where another peer was told that it may erase: what that takes (`ERASE_S`), its last call, and
-some more. A guess."""
 ERASE_S = 60.0
 """An erasure begins no call to its backend later than that after it began to ask who shares it. A guess."""
-MAX_PROMISES = 10_000
 FORGOTTEN_AT_ONCE = 200
 """Roots in one transaction, so that adds need not wait long for it. A guess."""
 
@@ -77,7 +74,7 @@ class Kinds:
         self._clock_ms = clock_ms
         self._is_recovering = is_recovering
         self._busy: set[tuple[str, bytes]] = set()
-        self._promised: dict[tuple[str, bytes], float] = {}
+        self._promises = Promises(readers, writer, clock_ms)
         self._turn = threading.Condition()
         self._troubles: dict[str, str] = {}
         # One each: a backend that does not answer must not keep the threads of another.
@@ -216,26 +213,17 @@ class Kinds:
     def promise(self, root: bytes, kind: str) -> bool:
         """Let another peer that shares the store erase a root there: for a while nothing is put under it from here.
 
+        One at a time.
+
         Returns: False where it is held there, or being put.
+        Raises:
+            StoreFull, DiskFailed: nothing is promised.
         """
-        with self._turn:
-            now_s = steady_s()
-            if len(self._promised) >= MAX_PROMISES:
-                self._promised = {key: until_s for key, until_s in self._promised.items() if until_s > now_s}
-                if len(self._promised) >= MAX_PROMISES:
-                    return False
-            before_s = self._promised.get((kind, root), 0.0)
-            self._promised[kind, root] = now_s + PROMISE_S
-        # In this order, and `_naming` in the other: one of both sees the other.
-        if self.has_begun(root, kind):
-            with self._turn:
-                self._promised[kind, root] = before_s  # what was promised to somebody else still stands
-            return False
-        return True
+        return self._promises.give(root, kind, self.has_begun)
 
     def is_promised(self, root: bytes, kind: str) -> bool:
         """Whether nothing may be put under a root for now."""
-        return self._promised.get((kind, root), 0.0) > steady_s()
+        return self._promises.stand(root, kind)
 
     def _check_promise(self, root: bytes, kind: str) -> None:
         if self.is_promised(root, kind):

@@ -67,23 +67,29 @@ class Claims:
         self._has_all = has_all
         self._blocked = blocked
         self._set_aside = set_aside
+        self._promising = trio.CapacityLimiter(1)
         self._sharers: dict[str, set[str]] = {
             name.removeprefix(FACT): set(json.loads(fact)) for name, fact in store.facts(FACT).items()
         }
 
-    def answer(self, ask: ClaimAsk) -> ClaimAnswer:
+    async def answer(self, ask: ClaimAsk) -> ClaimAnswer:
         """Answer a peer that wants to erase a root in a store that this one may share.
 
         A peer that has lost its catalogue knows neither what it holds nor, before it has asked, which store it has. Who
         claims nothing puts nothing there for some minutes: an image may be added again while it is being erased.
+
+        Raises:
+            StoreError: the disk refuses to keep that; the asker is told nothing.
         """
         known_id = self._offering.store_id(ask.kind)
         unsure = self._store.rebuilt or (not known_id and ask.kind in self._offering.places)
         shared = unsure or known_id == ask.store_id
         if not shared:
             return ClaimAnswer(free=True)
-        claimed = unsure or self._claims(RootKey(ask.root, ask.kind))
-        return ClaimAnswer(free=not claimed and self._store.kinds.promise(ask.root, ask.kind))
+        if unsure or self._claims(RootKey(ask.root, ask.kind)):
+            return ClaimAnswer(free=False)
+        promise = self._store.kinds.promise
+        return ClaimAnswer(free=await trio.to_thread.run_sync(promise, ask.root, ask.kind, limiter=self._promising))
 
     async def work(self) -> float:
         """Erase what nobody claims; the seconds until the next look. Raises: StoreError: the catalogue refuses."""

@@ -42,7 +42,7 @@ def answer_replica_calls(
             if isinstance(ask, ReceiptAsk):
                 return write_message(await receipts.answer(ask))
             if isinstance(ask, ClaimAsk):
-                return write_message(claims.answer(ask))
+                return write_message(await claims.answer(ask))
             if isinstance(ask, DoubtNotice):
                 on_doubt(peer_id, ask)
                 return b""

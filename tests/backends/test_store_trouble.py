@@ -1,17 +1,19 @@
 """The store with a backend in trouble: a crash while a root is put anew, and one that hangs."""
 
+import errno
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from store import kept, kinds
+from store import facts, kept, kinds, promises
 from store.backends.contract import Stream
 from store.cid import cid_text
-from store.errors import BackendUnavailable, BlockNotFound
+from store.commits import Batch
+from store.errors import BackendUnavailable, BlockNotFound, DiskFailed
 from store.kinds import Kinds
+from store.store import Owner
 from tests.backends.blocks import Blocks
 from tests.backends.fragile import Fragile
 from tests.backends.images import image
@@ -133,23 +135,56 @@ def test_what_was_promised_to_one_peer_stands_when_another_is_refused(tmp_path: 
     one, fragile = image("one", size_bytes=3000), Fragile()
     store = opened_with(tmp_path, clock, {"local": fragile})
     store.put(one.blocks.items(), owner=JOB)
-    begin = kept.begin
-
-    def begun(db: Any, root: bytes, kind: str, now_ms: int) -> None:
-        assert store.kinds.promise(one.root, "local")
-        begin(db, root, kind, now_ms)
-
     checks = iter([store.kinds._check_promise])
 
     def check(root: bytes, kind: str) -> None:
         if next(checks, None) is None:
             assert not store.kinds.promise(one.root, "local"), "by now it is being put"
-        Kinds._check_promise(store.kinds, root, kind)
+            Kinds._check_promise(store.kinds, root, kind)
+        else:
+            Kinds._check_promise(store.kinds, root, kind)
+            assert store.kinds.promise(one.root, "local")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kept, "begin", begun)
         patch.setattr(store.kinds, "_check_promise", check)
         with pytest.raises(BackendUnavailable, match="another peer that shares it erases"):
             hold_again(store, one, "local")
     assert fragile.puts == []
+    store.close()
+
+
+def test_what_was_promised_stands_after_a_restart(tmp_path: Path, clock: Clock) -> None:
+    """Whoever was told that it may erase goes on meanwhile, and what is put there now would be gone a moment later."""
+    one, fragile = image("one", size_bytes=3000), Fragile()
+    store = opened_with(tmp_path, clock, {"local": fragile})
+    store.put(one.blocks.items(), owner=Owner("fetch", one.root))
+    assert store.kinds.promise(one.root, "local")
+    store.close()
+    clock.now_ms += int(promises.PROMISE_S * 1000) - 60_000
+    again = opened_with(tmp_path, clock, {"local": fragile})
+    with pytest.raises(BackendUnavailable, match="another peer that shares it erases"):
+        hold_again(again, one, "local")
+    assert fragile.puts == []
+    again.close()
+    clock.now_ms += 60_000
+    again = opened_with(tmp_path, clock, {"local": fragile})
+    assert hold_again(again, one, "local")
+    assert again.kinds.promise(image("another", size_bytes=3000).root, "local")
+    assert len(again.facts(promises.FACT)) == 1, "what is over is forgotten"
+    again.close()
+
+
+def test_nothing_is_promised_that_a_disk_refuses_to_keep(tmp_path: Path, clock: Clock) -> None:
+    one = image("one", size_bytes=3000)
+    store = opened_with(tmp_path, clock, {"local": Fragile()})
+    store.put(one.blocks.items(), owner=JOB)
+
+    def refuse(batch: Batch, changes: object) -> None:
+        raise OSError(errno.EIO, "bad")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(facts, "put", refuse)
+        with pytest.raises(DiskFailed):
+            store.kinds.promise(one.root, "local")
+    assert hold_again(store, one, "local")
     store.close()

@@ -13,7 +13,7 @@ from protocol.holdings_messages import Element
 from protocol.messages import read_message, write_message
 from protocol.net.errors import Unreachable
 from protocol.pin import Pin
-from store import kinds
+from store import kinds, promises
 from store.backends.contract import Stream
 from store.errors import BackendUnavailable
 from tests.swarm.backed import ROOT, later, names, one_peer, share
@@ -124,37 +124,38 @@ async def test_a_peer_claims_what_it_holds_or_is_wanted_on_a_store_that_it_share
         await peer.watch.work()
         ours = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
         theirs = ClaimAsk(root=ROOT, kind="local", store_id="another")
-        assert peer.claims.answer(theirs).free
+        assert (await peer.claims.answer(theirs)).free
         peer.hold()
-        assert not peer.claims.answer(ours).free
-        assert peer.claims.answer(theirs).free
+        assert not (await peer.claims.answer(ours)).free
+        assert (await peer.claims.answer(theirs)).free
         peer.let_go()
-        assert peer.claims.answer(ours).free
+        assert (await peer.claims.answer(ours)).free
         await peer.knowledge.records.write(Pin(id=bytes(16), flow="f", root=ROOT, content="dag", backend="local"))
-        assert not peer.claims.answer(ours).free
+        assert not (await peer.claims.answer(ours)).free
 
 
 async def test_a_peer_that_does_not_know_what_it_has_claims_everything(tmp_path: Path) -> None:
     async with one_peer(tmp_path) as peer:
         ask = ClaimAsk(root=ROOT, kind="local", store_id=peer.backend.store_id("0123456789abcdef"))
-        assert not peer.claims.answer(ask).free, "which store it has it does not know yet"
-        assert peer.claims.answer(ClaimAsk(root=ROOT, kind="s3", store_id="another")).free, "it has none of that kind"
+        assert not (await peer.claims.answer(ask)).free, "which store it has it does not know yet"
+        assert (await peer.claims.answer(ClaimAsk(root=ROOT, kind="s3", store_id="another"))).free, (
+            "it has none of that kind"
+        )
         await peer.watch.work()
-        assert peer.claims.answer(ask).free
+        assert (await peer.claims.answer(ask)).free
         peer.store.begin_recovery()
-        assert not peer.claims.answer(ask).free, "its catalogue is not all that it held"
+        assert not (await peer.claims.answer(ask)).free, "its catalogue is not all that it held"
 
 
 async def test_a_peer_claims_what_it_is_putting_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image that is just being added has no pin yet, and is no fetch."""
     async with one_peer(tmp_path) as peer:
         await peer.watch.work()
-        ask = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
         answers = []
         put = peer.backend.put
 
         def put_and_ask(root: bytes, name: str, stream: Stream) -> int:
-            answers.append(peer.claims.answer(ask).free)
+            answers.append(peer.store.kinds.promise(ROOT, "local"))
             return put(root, name, stream)
 
         monkeypatch.setattr(peer.backend, "put", put_and_ask)
@@ -169,14 +170,14 @@ async def test_nothing_is_put_where_another_peer_was_told_that_it_may_erase(
     async with one_peer(tmp_path) as peer:
         await peer.watch.work()
         ask = ClaimAsk(root=ROOT, kind="local", store_id=peer.offering.store_id("local"))
-        assert peer.claims.answer(ask).free
+        assert (await peer.claims.answer(ask)).free
         assert peer.offering.keeps_on("local", ROOT) == "ipfs"
         assert peer.offering.keeps_on("local", b"another") == "local"
         with pytest.raises(BackendUnavailable, match="another peer that shares it erases"):
             peer.hold()
         assert not names(peer.backend)
-        monkeypatch.setattr(kinds, "PROMISE_S", 0.0)
-        assert peer.claims.answer(ask).free
+        monkeypatch.setattr(promises, "PROMISE_S", 0.0)
+        assert (await peer.claims.answer(ask)).free
         peer.hold()
         assert peer.holds
 
