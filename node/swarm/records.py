@@ -253,14 +253,22 @@ class SharedRecords:
         """Store all that waits, which may be nothing: whoever had the disk before has written everybody's."""
         waiting, self._unwritten = self._unwritten, []
         if replaced := [signed for changes in waiting for signed in changes.replaced]:
-            await self.on_replaced(replaced)  # before what counts instead is on disk, and in the same turn
+            try:
+                await self.on_replaced(replaced)  # before what counts instead is on disk, and in the same turn
+            except StoreError as error:
+                for changes in waiting:
+                    self._owe(changes.stored, changes.forgotten, error)
+                return
         for stored, forgotten in _together(waiting):
             try:
                 await trio.to_thread.run_sync(self._persist, stored, forgotten)
             except StoreError as error:
-                if not self._owed:
-                    log.warning("records of others are not on disk yet: %s", error)
-                self._owed.update((signed.storage_key for signed in stored), forgotten)
+                self._owe(stored, forgotten, error)
+
+    def _owe(self, stored: Sequence[Signed[Record]], forgotten: Sequence[bytes], error: StoreError) -> None:
+        if not self._owed:
+            log.warning("records of others are not on disk yet: %s", error)
+        self._owed.update((signed.storage_key for signed in stored), forgotten)
 
     async def _make_up(self) -> None:
         """Bring the disk to what counts in memory."""
@@ -271,6 +279,7 @@ class SharedRecords:
         owed, self._owed = self._owed, set()
         kept = {signed.storage_key: signed for signed in self.counting if signed.storage_key in owed}
         try:
+            await self.on_replaced(())  # of what was replaced since the disk refused nothing is on it yet
             await trio.to_thread.run_sync(self._persist, list(kept.values()), list(owed - kept.keys()))
         except BaseException:
             self._owed |= owed

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import libipld
 import trio
@@ -48,6 +49,7 @@ class SetAside:
         self._store = store
         self._kept: dict[bytes, Kept] = {}
         self._roots: Counter[bytes] = Counter()
+        self._unwritten: dict[bytes, RecordEntry] = {}
         self._to_look_at: list[bytes] = []
         self._disk = trio.Lock()
 
@@ -82,13 +84,21 @@ class SetAside:
         return tuple(self._roots)
 
     async def put(self, asides: Sequence[Aside], now_ms: int, trash_days: int) -> None:
-        """Keep them, durably. Raises: StoreError."""
+        """Keep them, durably. Raises: StoreError: as `save`."""
         for aside in asides:  # in memory first: a disk that refuses must not be the reason to let them go
-            self._note(_key(aside), _kept(aside, now_ms, trash_days))
-        for at in range(0, len(asides), AT_ONCE):
-            some = [_entry(aside, _kept(aside, now_ms, trash_days)) for aside in asides[at : at + AT_ONCE]]
-            async with self._disk:
+            kept = _kept(aside, now_ms, trash_days)
+            self._note(_key(aside), kept)
+            self._unwritten[_key(aside)] = _entry(aside, kept)
+        await self.save()
+
+    async def save(self) -> None:
+        """Write what is not on disk yet. Raises: StoreError: it refuses; the next call tries again."""
+        async with self._disk:
+            while some := list(islice(self._unwritten.values(), AT_ONCE)):
                 await trio.to_thread.run_sync(self._store.append_records, some)
+                for entry in some:
+                    if self._unwritten.get(entry.key) is entry:
+                        del self._unwritten[entry.key]
 
     def over(
         self,
@@ -124,6 +134,8 @@ class SetAside:
             await trio.to_thread.run_sync(self._store.forget_records, gone)
         # What was put aside once more meanwhile stays, and is written after this.
         gone = [key for key in gone if self._kept.get(key) is before[key]]
+        for key in gone:
+            self._unwritten.pop(key, None)
         roots = [kept.root for key in gone if (kept := self._kept.pop(key, None)) is not None]
         return list(self._without(root for root in roots if root is not None))
 

@@ -20,7 +20,6 @@ from protocol.record_view import RecordView
 from protocol.records import Pin, Record, Signed
 from protocol.touch import Aside
 from store.cid import cid_text
-from store.errors import StoreError
 
 log = logging.getLogger("pinakothek.swarm")
 
@@ -43,7 +42,11 @@ class Sparing:
         knowledge.records.on_replaced = self.spare
 
     async def spare(self, replaced: Sequence[Signed[Record]]) -> None:
-        """Put aside those pins that were cut short and whose roots are here; in memory even where the disk refuses."""
+        """Put aside those pins that were cut short and whose roots are here, and what the disk refused before.
+
+        Raises:
+            StoreError: it refuses; they are put aside in memory, and what counts instead must not be written either.
+        """
         now_ms = wall_ms()
         asides = []
         for number, before in enumerate(replaced):
@@ -53,10 +56,7 @@ class Sparing:
                 asides.append(aside)
         if asides:
             self._tell_of(asides)
-            try:
-                await self._aside.put(asides, now_ms, self._days)
-            except StoreError as error:
-                log.warning("pins that were cut short are put aside, and not on disk: %s", error)
+        await self._aside.put(asides, now_ms, self._days)
 
     @property
     def _days(self) -> int:

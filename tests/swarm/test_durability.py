@@ -10,13 +10,18 @@ import trio
 from node.events import wall_ms
 from node.replication.releasing import _that_fit
 from node.swarm.replica_calls import MAX_REQUEST_BYTES as LEASE_REQUEST_BYTES
+from node.swarm.set_aside import SetAside
+from node.swarm.sparing import Sparing
 from protocol.author import Author
 from protocol.lease_messages import LeaseAsk
 from protocol.limits import LEASE_PINS
 from protocol.messages import write_message
 from protocol.pin import Pin
 from protocol.records import Record, Signed
+from store.cid import RAW, cid_of
 from store.errors import StoreFull
+from store.record_lines import ASIDE
+from store.store import Owner, RecordEntry
 from tests.swarm.fellows import Founded, honest
 
 ROOT = b"\x01\x70\x12\x20" + bytes(32)
@@ -84,6 +89,47 @@ async def test_what_waits_to_be_put_aside_is_written_in_its_turn_and_not_vouched
         assert (too_early, durable) == ([], [True]), "it is not on disk before it is put aside"
         kept = {entry.raw for entry in peer.store.load_records()}
         assert kept & {version.raw for version in versions} == {versions[2].raw}
+
+
+async def test_what_cuts_a_pin_short_is_not_written_before_the_pin_is_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a restart finds an image that nothing wants, and nobody knows that it was to stay."""
+    founded = Founded(2)
+    author, now_ms, block = Author(founded.keys[1]), wall_ms(), b"picture"
+    root, job = cid_of(RAW, block), Owner("job", b"j")
+    pin = Pin(id=bytes(16), flow="f", root=root)
+    before, after = (author.write(each, now_ms) for each in (pin, replace(pin, expires_ms=now_ms + 10_000)))
+    async with honest(founded, founded.keys[0], tmp_path, records=founded.records) as peer:
+        Sparing(peer.knowledge, SetAside(peer.store))
+        peer.store.put([(root, block)], owner=job)
+        peer.knowledge.holding_changed(
+            peer.store.hold(root, kind="ipfs", blocks=[root], size_bytes=len(block), frm=job), True
+        )
+        await peer.records.accept([before.raw])
+        append = peer.store.append_records
+
+        def full_for_asides(entries: Sequence[RecordEntry]) -> None:
+            if any(entry.kind == ASIDE for entry in entries):
+                raise StoreFull(1, 0)
+            append(entries)
+
+        def on_disk() -> tuple[set[bytes], bool]:
+            aside = SetAside(peer.store)
+            aside.load()
+            return {entry.raw for entry in peer.store.load_records()} & {before.raw, after.raw}, root in aside
+
+        with monkeypatch.context() as patched:
+            patched.setattr(peer.store, "append_records", full_for_asides)
+            await peer.records.accept([after.raw])
+            assert peer.records.counting.get(before.key) == after
+            assert on_disk() == ({before.raw}, False)
+            with pytest.raises(StoreFull):
+                await peer.records.due()
+            assert on_disk() == ({before.raw}, False)
+        await peer.records.due()
+        assert on_disk() == ({after.raw}, True)
+        assert await peer.records.are_durable()
 
 
 @pytest.mark.parametrize("size_bytes", [300, 5_000, 21_000])
