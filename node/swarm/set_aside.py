@@ -7,8 +7,7 @@ nobody who was in touch knew, until a pin wants its root again.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -48,7 +47,7 @@ class SetAside:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._kept: dict[bytes, Kept] = {}
-        self._roots: Counter[bytes] = Counter()
+        self._roots: dict[bytes, set[bytes]] = {}  # root -> keys
         self._unwritten: dict[bytes, RecordEntry] = {}
         self._to_look_at: list[bytes] = []
         self._disk = trio.Lock()
@@ -63,10 +62,9 @@ class SetAside:
                 log.warning("a record put aside is not readable, and left as it is: %s", error)
 
     def _note(self, key: bytes, kept: Kept) -> None:
-        before = self._kept.get(key)
         self._kept[key] = kept
-        if before is None and kept.root is not None:
-            self._roots[kept.root] += 1
+        if kept.root is not None:
+            self._roots.setdefault(kept.root, set()).add(key)
 
     def __len__(self) -> int:
         """How many records."""
@@ -75,9 +73,9 @@ class SetAside:
     def __contains__(self, root: object) -> bool:
         return root in self._roots
 
-    def records_of(self, root: bytes) -> int:
-        """For how many records a root is kept."""
-        return self._roots.get(root, 0)
+    def untils_of(self, root: bytes) -> list[int | None]:
+        """Of each record for which a root is kept, until when."""
+        return [self._kept[key].until_ms for key in self._roots.get(root, ())]
 
     @property
     def roots(self) -> tuple[bytes, ...]:
@@ -136,15 +134,18 @@ class SetAside:
         gone = [key for key in gone if self._kept.get(key) is before[key]]
         for key in gone:
             self._unwritten.pop(key, None)
-        roots = [kept.root for key in gone if (kept := self._kept.pop(key, None)) is not None]
-        return list(self._without(root for root in roots if root is not None))
+        return [root for key in gone if (root := self._without(key)) is not None]
 
-    def _without(self, roots: Iterable[bytes]) -> Iterable[bytes]:
-        for root in roots:
-            self._roots[root] -= 1
-            if not self._roots[root]:
-                del self._roots[root]
-                yield root
+    def _without(self, key: bytes) -> bytes | None:
+        """Forget one; its root, if that is not kept any more."""
+        root = self._kept.pop(key).root
+        if root is None:
+            return None
+        self._roots[root].discard(key)
+        if self._roots[root]:
+            return None
+        del self._roots[root]
+        return root
 
 
 def _key(aside: Aside) -> bytes:

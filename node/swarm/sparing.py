@@ -30,7 +30,10 @@ AT_ONCE: Final = 2000
 TOLD_EACH: Final = 100
 """Events of one batch; `records/` has all of them."""
 RECORDS_EACH: Final = 8
-"""Of one root: it is kept for one as well as for all, and a curator may have any pin name one root after another. Guess."""
+"""Of one root: it is kept for one as well as for all, and a curator may have any pin name one root after another. Those of
+pins that would have ended soon count only until one comes by which it is kept for longer. Guess."""
+SLACK_MS: Final = MS_PER_DAY
+"""Longer by less is as long: there is one more a day at most. Guess."""
 
 
 class Sparing:
@@ -47,7 +50,7 @@ class Sparing:
         Raises:
             StoreError: it refuses; they are put aside in memory, and what counts instead must not be written either.
         """
-        now_ms = wall_ms()
+        now_ms = self._knowledge.membership.swarm_ms(wall_ms())
         asides = []
         for number, before in enumerate(replaced):
             if number % AT_ONCE == AT_ONCE - 1:  # all that a curator ever pinned may be cut short by one expulsion
@@ -69,14 +72,19 @@ class Sparing:
             return None
         now = counting.get(before.key)
         why = cut_short(pin, None if now is None else now.record, counting.trash_days, now_ms)
-        if not why or self._aside.records_of(pin.root) >= RECORDS_EACH:
+        if not why:
             return None
         would_end_ms = ends_ms(pin, counting.trash_days)
         until_ms = now_ms + self._days * MS_PER_DAY
         until_ms = until_ms if would_end_ms is None else min(until_ms, would_end_ms)
-        if is_wanted_until(counting, pin.root, until_ms):
+        if is_wanted_until(counting, pin.root, until_ms) or self._is_kept_until(pin.root, until_ms):
             return None
         return Aside(before, why, deleted=True, ends_ms=would_end_ms)
+
+    def _is_kept_until(self, root: bytes, until_ms: int) -> bool:
+        """Whether enough is put aside already for a root to be kept about so long."""
+        untils = self._aside.untils_of(root)
+        return len(untils) >= RECORDS_EACH and any(each is None or each > until_ms - SLACK_MS for each in untils)
 
     def _tell_of(self, asides: Sequence[Aside]) -> None:
         log.warning("%d pins were cut short; their images are kept for now: %s", len(asides), asides[0].reason)

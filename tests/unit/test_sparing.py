@@ -34,6 +34,7 @@ class Peer:
 
     def __init__(self, folder: Path, *pins: Pin) -> None:
         self.pins = list(map(signed, pins))
+        self.behind_ms = 0
         counting = SimpleNamespace(
             trash_days=30,
             get=lambda key: next((pin for pin in self.pins if pin.key == key), None),
@@ -41,6 +42,7 @@ class Peer:
         )
         knowledge: Any = SimpleNamespace(
             records=SimpleNamespace(counting=counting, on_replaced=None),
+            membership=SimpleNamespace(swarm_ms=lambda now_ms: now_ms + self.behind_ms),
             own=SimpleNamespace(kinds_of=lambda root: ("ipfs",)),
             events=SimpleNamespace(tell=lambda kind, **fields: None),
         )
@@ -97,5 +99,32 @@ async def test_a_root_is_kept_for_so_many_records_at_most(tmp_path: Path) -> Non
         for number in range(2 * RECORDS_EACH):
             await peer.cut(replace(PIN, id=bytes([number]) * 16))
         assert len(peer.aside) == RECORDS_EACH
+    finally:
+        peer.store.close()
+
+
+async def test_a_root_that_is_kept_for_many_short_lived_records_is_kept_for_a_long_lived_one(tmp_path: Path) -> None:
+    """Else whoever has an image of his own end some times beforehand has the next pin of it end at once."""
+    peer, soon_ms = Peer(tmp_path), wall_ms() + 60_000
+    try:
+        for number in range(RECORDS_EACH):
+            await peer.cut(replace(PIN, id=bytes([number]) * 16, expires_ms=soon_ms))
+        for number in range(2):
+            await peer.cut(replace(PIN, id=bytes([100 + number]) * 16))
+        assert len(peer.aside) == RECORDS_EACH + 1
+        later_ms = soon_ms + MS_PER_DAY
+        assert await peer.aside.drop(peer.aside.over(later_ms, lambda root, until_ms: False)) == []
+        assert PIN.root in peer.aside
+    finally:
+        peer.store.close()
+
+
+async def test_where_the_clock_is_wrong_the_others_time_counts(tmp_path: Path) -> None:
+    """Else what is put aside by a clock that is a year behind goes once that is mended."""
+    peer, year_ms = Peer(tmp_path), 365 * MS_PER_DAY
+    try:
+        peer.behind_ms = year_ms
+        await peer.cut(PIN)
+        assert (peer.kept_until_ms() or 0) > wall_ms() + year_ms + 29 * MS_PER_DAY
     finally:
         peer.store.close()
