@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from node.backup import Restored, read_backup
 from node.config import FILE_NAME, load
 from node.config_file import quoted
-from node.errors import Failed, Usage
+from node.errors import Failed, NotFound, Usage
 from node.events import wall_ms
 from node.keys import IDENTITY, STEWARD, new_key, sync_folder, write_key
 from node.swarm.storing import entry_of
@@ -150,7 +150,8 @@ def restore(folder: Path, archive: str) -> dict[str, Any]:
             store.close()
         sync_folder(folder.parent)
     except OSError as error:
-        raise Failed(f"{error.filename or folder}: {(error.strerror or str(error)).lower()}") from error
+        kind = NotFound if isinstance(error, FileNotFoundError) and error.filename == archive else Failed
+        raise kind(f"{error.filename or folder}: {(error.strerror or str(error)).lower()}") from error
     name = load(folder, {}).config.name
     return {"peer_id": restored.peer_id, "name": name, "version": VERSION, "data_dir": str(folder), "addrs": []}
 

@@ -64,7 +64,7 @@ def command(
     """Add images: files, directories with --recursive, URLs, or - for standard input.
 
     Exits 0 when every input was added. When one is not, the others still are, and the exit code is that of the
-    failures: 5 refused by policy, 6 timed out, 1 for anything else or for failures of several kinds.
+    failures: 3 no such file, 5 refused by policy, 6 timed out, 1 for anything else or for failures of several kinds.
     """
     if ignored and not recursive:
         raise Usage("--ignore is about what --recursive finds")
@@ -117,9 +117,9 @@ def _adder(session: Session, options: dict[str, Any], name: str | None, *, no_wa
     def add(given: Input) -> Outcome:
         shown = escape_path(os.fsencode(given.path))
         wanted = {**options, "name": escape_path(os.fsencode(given.name)) if name is None else name}
-        problem = given.error or (None if given.path == STDIN or given.is_url else unreadable(given.path))
+        problem = given.problem or (None if given.path == STDIN or given.is_url else unreadable(given.path))
         if problem:
-            return failed(shown, FAILED, problem)
+            return failed(shown, problem.exit_code, problem.reason)
         try:
             if given.is_url:
                 return _added_url(control, given.path, {**options, "name": name}, no_wait=no_wait)

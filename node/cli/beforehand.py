@@ -16,9 +16,9 @@ def cid_of_input(given: Input) -> Outcome:
     shown = escape_path(os.fsencode(given.path))
     if given.is_url:
         return failed(shown, Usage.exit_code, "--cid-only: reads files, fetches nothing")
-    problem = given.error or (None if given.path == STDIN else unreadable(given.path))
+    problem = given.problem or (None if given.path == STDIN else unreadable(given.path))
     if problem:
-        return failed(shown, FAILED, problem)
+        return failed(shown, problem.exit_code, problem.reason)
     try:
         with open(0 if given.path == STDIN else given.path, "rb") as stream:
             imported = import_file(stream)
@@ -39,9 +39,9 @@ def foretold(given: Input) -> Outcome:
     row = {**failed(shown, DONE, "").row, "error": None, "dry_run": True}
     if given.is_url or given.path == STDIN:
         return Outcome(row, DONE)
-    problem = given.error or unreadable(given.path)
+    problem = given.problem or unreadable(given.path)
     if problem:
-        return failed(shown, FAILED, problem)
+        return failed(shown, problem.exit_code, problem.reason)
     try:
         with open(given.path, "rb") as stream:
             size_bytes = os.fstat(stream.fileno()).st_size

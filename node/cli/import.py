@@ -12,7 +12,7 @@ from node.cli.output import complain, emit, printable, say, short_cid
 from node.cli.session import Session
 from node.cli.verb import Verb, json_option, pass_session
 from node.control.client import with_query
-from node.errors import DONE, FAILED, Failed, Usage
+from node.errors import DONE, FAILED, Failed, NotFound, Usage
 from node.quantities import size_text
 
 STDIN = "-"
@@ -38,6 +38,8 @@ def command(session: Session, archive: str, flow: str, name: str | None, as_json
         try:
             with open(archive, "rb") as file:
                 rows = _send(session, file, flow, name)
+        except FileNotFoundError as error:
+            raise NotFound(f"{archive}: no such file or directory") from error
         except OSError as error:
             raise Failed(f"{archive}: {(error.strerror or str(error)).lower()}") from error
     for row in rows:

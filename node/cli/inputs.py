@@ -8,11 +8,26 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from node.cli.ignoring import Ignoring
+from node.errors import FAILED, NotFound
 
 STDIN = "-"
 URLS = ("http://", "https://")
+
+
+class Problem(NamedTuple):
+    """Why something cannot be read, and the exit code of that."""
+
+    reason: str
+    exit_code: int = FAILED
+
+    @classmethod
+    def of(cls, error: OSError) -> "Problem":
+        """What the system says; what is not there is not found."""
+        code = NotFound.exit_code if isinstance(error, FileNotFoundError) else FAILED
+        return cls((error.strerror or "unreadable").lower(), code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +37,12 @@ class Input:
     Attributes:
         path: as given or found, with odd bytes as `os.fsdecode` has them.
         name: what its pin is called: the file's name, below a directory the path from that directory on.
-        error: why it cannot be added; None where it may.
+        problem: why it cannot be added; None where it may.
     """
 
     path: str
     name: str
-    error: str | None = None
+    problem: Problem | None = None
 
     @property
     def is_url(self) -> bool:
@@ -50,7 +65,7 @@ def inputs(paths: Sequence[str], *, recursive: bool, ignoring: Ignoring | None =
             if recursive:
                 yield from _below(path, os.path.basename(os.path.abspath(path)), "", ignoring or Ignoring())
             else:
-                yield Input(path=path, name=path, error="is a directory; use --recursive")
+                yield Input(path=path, name=path, problem=Problem("is a directory; use --recursive"))
         else:
             yield Input(path=path, name=os.path.basename(path))
 
@@ -61,7 +76,7 @@ def _below(path: str, name: str, inside: str, ignoring: Ignoring) -> Iterator[In
         with os.scandir(path) as found:
             entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
-        yield Input(path=path, name=name, error=(error.strerror or "unreadable").lower())
+        yield Input(path=path, name=name, problem=Problem.of(error))
         return
     ignoring = ignoring.below(path, inside)
     for entry in entries:
@@ -75,7 +90,7 @@ def _below(path: str, name: str, inside: str, ignoring: Ignoring) -> Iterator[In
             yield Input(path=entry.path, name=f"{name}/{entry.name}")
 
 
-def unreadable(path: str) -> str | None:
+def unreadable(path: str) -> Problem | None:
     """Why `path` cannot be read as a file; None where it can.
 
     Found out here because it is the caller's own rights that matter, and before the daemon is bothered. A named pipe
@@ -84,10 +99,10 @@ def unreadable(path: str) -> str | None:
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
-            return "not a regular file"
+            return Problem("not a regular file")
         os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
-        return (error.strerror or "unreadable").lower()
+        return Problem.of(error)
     except ValueError as error:
-        return str(error)
+        return Problem(str(error))
     return None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from node.errors import Failed
+from node.errors import Failed, NotFound
 
 LONGEST = 4096
 
@@ -14,7 +14,8 @@ def read_recovery_key(source: str) -> str:
     """The recovery key in the file `source`, or for `-` from standard input, asked for without echo at a terminal.
 
     Raises:
-        Failed: the file cannot be read.
+        NotFound: there is no such file.
+        Failed: it cannot be read.
     """
     if source == "-":
         if sys.stdin.isatty():
@@ -23,6 +24,8 @@ def read_recovery_key(source: str) -> str:
     try:
         with Path(source).open() as file:
             return file.read(LONGEST).strip()
+    except FileNotFoundError as error:
+        raise NotFound(f"{source}: no such file or directory") from error
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror or "unreadable") if isinstance(error, OSError) else "not text"
         raise Failed(f"{source}: {reason.lower()}") from error

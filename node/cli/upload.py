@@ -66,7 +66,7 @@ def _uploader(session: Session, options: Mapping[str, Any]) -> Callable[[Input],
         shown = escape_path(os.fsencode(given.path))
         problem = unreadable(given.path)
         if problem:
-            return failed(shown, FAILED, problem)
+            return failed(shown, problem.exit_code, problem.reason)
         try:
             return _uploaded(control, given, shown, options)
         except DaemonNotRunning:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from node.errors import Failed
+from node.errors import Failed, NotFound
 from node.quantities import size_text
 from store.images.limits import ImageLimits
 from store.unixfs import Block, FileImport, import_file
@@ -22,6 +22,7 @@ class SourceFile:
     """An open regular file, read once: `blocks` yields the DAG of its bytes while their BLAKE3 is computed.
 
     Raises:
+        NotFound: there is none of that name.
         Failed: it cannot be read, or is no regular file; the message says why, whoever asked knows which.
     """
 
@@ -31,6 +32,8 @@ class SourceFile:
         self._import: FileImport | None = None
         try:
             self._file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        except FileNotFoundError as error:
+            raise NotFound(reason(error)) from error
         except OSError as error:
             raise Failed(reason(error)) from error
         found = os.fstat(self._file.fileno())

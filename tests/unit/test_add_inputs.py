@@ -78,5 +78,5 @@ def test_a_dry_run_says_what_would_be_added_and_why_not(tmp_path: Path) -> None:
     assert would_not.exit_code == 1
     assert "not an image" in would_not.row["error"]
     missing = foretold(Input(path=str(tmp_path / "c.png"), name="c.png"))
-    assert missing.row["error"] == "no such file or directory"
+    assert (missing.exit_code, missing.row["error"]) == (3, "no such file or directory")
     assert foretold(Input(path="https://example.org/a.png", name="a.png")).exit_code == 0
