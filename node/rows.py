@@ -83,7 +83,7 @@ class Scrub:
 class Verified:
     """One root, every block of it hashed here. `error` says which is bad; the rest counts proofs of its other holders.
 
-    `held` False: it is not held here, so nothing was hashed and nobody can be asked for a proof.
+    `held` False: it is not held here, so nothing was hashed, nobody can be asked for a proof, and `ok` is false.
     """
 
     root: str

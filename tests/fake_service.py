@@ -32,6 +32,8 @@ WHEN = "2026-05-31T12:00:00Z"
 FACTOR = rows.Replicas(min=2, max=3)
 CRASH = "crash"
 KEEPERS = 2
+FAR = "far.png"
+"""The name of an image that this peer does not hold."""
 
 
 def root_of(content: bytes) -> str:
@@ -119,15 +121,13 @@ class FakeService(FakeGoverning, FakeOrders, FakeJobs, FakeEditing):
         found = [image for image in self.pinned if query.ref in (None, image.name, image.root)]
         if query.ref is not None and not found:
             raise NotFound(f"{query.ref}: no such image")
-        proofs = {"challenges": 2, "proven": 1, "wrong": 1} if query.deep else {}
-        return rows.Page(
-            rows=tuple(
-                rows.Verified(
-                    root=image.root, name=image.name, held=True, blocks_checked=9, ok=not query.deep, **proofs
-                )
-                for image in found
-            )
-        )
+        return rows.Page(rows=tuple(self._verified(image, deep=query.deep) for image in found))
+
+    def _verified(self, image: rows.ImageRow, *, deep: bool) -> rows.Verified:
+        if image.name == FAR:
+            return rows.Verified(root=image.root, name=image.name, held=False, blocks_checked=0, ok=False)
+        proofs = {"challenges": 2, "proven": 1, "wrong": 1} if deep else {}
+        return rows.Verified(root=image.root, name=image.name, held=True, blocks_checked=9, ok=not deep, **proofs)
 
     async def add(self, request: service.AddFile) -> rows.Added:
         path = os.fsdecode(unescape_path(request.path))

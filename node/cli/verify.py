@@ -9,7 +9,7 @@ from node.cli.output import emit, plural, printable, say
 from node.cli.session import Session
 from node.cli.verb import Verb, json_option, pass_session
 from node.control.client import with_query
-from node.errors import DONE, FAILED
+from node.errors import DONE, FAILED, NotFound
 
 
 @click.command(cls=Verb)
@@ -21,18 +21,26 @@ from node.errors import DONE, FAILED
 def command(session: Session, ref: str | None, flow: str | None, deep: bool, as_json: bool) -> int:
     """Hash every block of REF as it is stored here, or of all images of a flow. Exits 1 where one is bad.
 
-    What is bad is retracted and fetched anew. An image that is not stored here is none of this peer's to verify.
+    What is bad is retracted and fetched anew. What is not stored here is none of this peer's to verify: it exits 3 where
+    that is so of all that was asked for.
     """
     if ref is None and flow is None:
         raise click.UsageError("expected REF or --flow F")
     query = with_query("/v1/verify", {"ref": ref, "flow": flow, "deep": deep or None})
-    all_good = True
+    all_good, checked, not_here = True, 0, 0
     for row in rows_in(session, "POST", query):
-        all_good &= row["ok"]
+        all_good &= row["ok"] or not row["held"]
+        checked += row["held"]
+        not_here += not row["held"]
         if as_json:
             emit(row)
         else:
             say(line(row))
+    if not checked:
+        what = f"{ref}: not stored here" if ref is not None else f"flow {flow}: none of its images is stored here"
+        raise NotFound(f"{what}; nothing was checked", hint="`pinakothek show` lists who holds an image: verify it there")
+    if not_here:
+        click.echo(f"{plural(checked, 'image')} checked, {not_here:,} not: not stored here", err=True)
     return DONE if all_good else FAILED
 
 

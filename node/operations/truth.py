@@ -71,7 +71,7 @@ class Truth:
             name=pin.name or "",
             held=held,
             blocks_checked=blocks,
-            ok=error is None and counts.proven == counts.challenges,
+            ok=held and error is None and counts.proven == counts.challenges,
             error=error,
             challenges=counts.challenges,
             proven=counts.proven,

@@ -1,5 +1,6 @@
 """One peer, as its first user meets it: add, get, list, show, remove, and everything that can be wrong with an input."""
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -85,6 +86,9 @@ def test_what_nobody_has_is_not_exported(peer: Peer, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert nobodys in done.stderr
     assert list(tmp_path.iterdir()) == []
+    done = peer.run("verify", nobodys, "--json")
+    assert done.returncode == 3, "nothing was checked"
+    assert json.loads(done.stdout)["ok"] is False
     peer.call("rm", nobodys, "--purge")
 
 
