@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from node.cli.get import STDOUT, copy, output_file
+from node.cli.get import STDOUT, check_output, write_out
 from node.cli.output import emit, printable, say, short_cid
 from node.cli.session import Session
 from node.cli.verb import DURATION, Function, Verb, json_option, pass_session
@@ -76,10 +76,10 @@ def command(
     """
     if not save and output is None:
         raise Usage("what is to become of it?", hint="--save stores it as a new image, -o FILE writes it to a file")
-    if not save and as_json:
-        raise Usage("--json goes with --save: a picture is written as it is")
-    if output == STDOUT and (save or sys.stdout.isatty()):
+    if output == STDOUT and save:
         raise Usage("a picture would garble the output", hint="name a file with -o")
+    if output is not None:
+        check_output(output, "a picture", as_json=as_json)
     control = session.control
     row = control.call("POST", "/v1/edits", {"ref": ref, "flow": origin}, timeout_s=EDIT_TIMEOUT_S)
     path = f"/v1/edits/{row['edit']}"
@@ -87,7 +87,10 @@ def command(
         change = {"operations": context.meta[_DONE], "frame": frame}
         control.call("POST", path, change, timeout_s=EDIT_TIMEOUT_S)
         if output is not None:
-            _write(session, f"{path}/picture", output)
+            answer = control.open("GET", f"{path}/picture")
+            written = {"path": output, "size_bytes": write_out(answer, output)}
+            if as_json and not save:
+                emit({**written, "media_type": answer.headers["content-type"]})
         if save:
             wanted = {"name": name, "flow": flow, "wait": wait, "timeout_s": timeout}
             try:
@@ -100,15 +103,6 @@ def command(
     finally:
         with suppress(UserError):
             control.call("DELETE", path)
-
-
-def _write(session: Session, path: str, output: str) -> None:
-    answer = session.control.open("GET", path)
-    if output == STDOUT:
-        copy(answer, sys.stdout.buffer)
-    else:
-        with output_file(output) as file:
-            copy(answer, file)
 
 
 def _tell(row: dict[str, Any], *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import click
 
+from node.cli.output import emit
 from node.cli.progress import progress
 from node.cli.session import Session
 from node.cli.verb import Verb, json_option, pass_session
@@ -50,18 +51,13 @@ def command(
         return _restore(session, flow, output, variant, as_json=as_json)
     if not variant or "/" in variant:
         raise Usage(f"variant {variant!r}: expected original, display, large, medium, small, preview or frame-NN")
-    if as_json:
-        raise Usage("--json goes with --flow and -o DIR: an image is written as it is")
-    if output == STDOUT and sys.stdout.isatty():
-        raise Usage("a picture would garble the terminal", hint="name a file with -o, or pipe it on")
-    if output != STDOUT and os.path.isdir(output):
-        raise Usage(f"{output}: is a directory", hint="name a file with -o")
+    check_output(output, "a picture", as_json=as_json)
     answer = session.control.open("GET", with_query(f"/v1/content/{quote(ref)}/{quote(variant)}", {"flow": flow}))
-    if output == STDOUT:
-        copy(answer, sys.stdout.buffer)
-    else:
-        with output_file(output) as file:
-            copy(answer, file)
+    size_bytes = write_out(answer, output)
+    if as_json:
+        about = {"root": answer.headers["x-pinakothek-root"], "cid": answer.headers["x-pinakothek-cid"]}
+        media_type = answer.headers["content-type"]
+        emit({"path": output, **about, "variant": variant, "media_type": media_type, "size_bytes": size_bytes})
     return None
 
 
@@ -77,14 +73,34 @@ def _restore(session: Session, flow: str | None, folder: str, variant: str, *, a
     return restore(session, flow, folder, as_json=as_json)
 
 
-def copy(answer: Answer, out: BinaryIO) -> None:
-    """Write an answer's body to `out`."""
+def check_output(output: str, what: str, *, as_json: bool) -> None:
+    """Raises: Usage: `what` cannot be written to where `-o` says, or to standard output."""
+    if output == STDOUT and as_json:
+        raise Usage(f"--json and {what} on standard output do not go together", hint="name a file with -o")
+    if output == STDOUT and sys.stdout.isatty():
+        raise Usage(f"{what} would garble the terminal", hint="name a file with -o, or pipe it on")
+    if output != STDOUT and os.path.isdir(output):
+        raise Usage(f"{output}: is a directory", hint="name a file with -o")
+
+
+def write_out(answer: Answer, output: str) -> int:
+    """Write an answer's body to the file `output`, or for - to standard output; its size in bytes."""
+    if output == STDOUT:
+        return _copy(answer, sys.stdout.buffer)
+    with output_file(output) as file:
+        return _copy(answer, file)
+
+
+def _copy(answer: Answer, out: BinaryIO) -> int:
     total = int(answer.headers.get("content-length", 0))
+    size_bytes = 0
     with progress("reading", total, in_bytes=True) as advance:
         for chunk in answer.chunks:
             out.write(chunk)
+            size_bytes += len(chunk)
             advance(len(chunk))
     out.flush()
+    return size_bytes
 
 
 @contextmanager

@@ -38,7 +38,9 @@ def command(session: Session, ref: str | None, flow: str | None, deep: bool, as_
             say(line(row))
     if not checked:
         what = f"{ref}: not stored here" if ref is not None else f"flow {flow}: none of its images is stored here"
-        raise NotFound(f"{what}; nothing was checked", hint="`pinakothek show` lists who holds an image: verify it there")
+        raise NotFound(
+            f"{what}; nothing was checked", hint="`pinakothek show` lists who holds an image: verify it there"
+        )
     if not_here:
         click.echo(f"{plural(checked, 'image')} checked, {not_here:,} not: not stored here", err=True)
     return DONE if all_good else FAILED
