@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from node.control.client import quote
 from node.control.endpoint import Asked, Endpoint, Form
 from node.control.failures import ErrorAnswer, answer_for, as_user_error, log
 from node.control.openapi import NDJSON, document
@@ -192,7 +193,7 @@ def _answered(endpoint: Endpoint, answer: Any) -> Served:
             "content-type": answer.media_type,
             "x-pinakothek-root": answer.root,
             "x-pinakothek-cid": answer.cid,
-            "x-pinakothek-file": answer.name,
+            "x-pinakothek-file": quote(answer.name),
         }
         if answer.size_bytes is not None:
             headers["content-length"] = str(answer.size_bytes)

@@ -120,6 +120,17 @@ def test_an_original_has_the_cid_that_cid_only_prints(peer: Peer, tmp_path: Path
     assert row["original"] in peer.call("add", "--cid-only", str(picture))
 
 
+def test_a_plain_file_comes_back_whatever_it_is_called(peer: Peer, tmp_path: Path) -> None:
+    [picture] = make_pictures(1, tmp_path, seed=14)
+    [row] = peer.rows("add", str(picture))
+    peer.call("pin", "add", row["original"], "--name", "фото.jpg")
+    out = tmp_path / "out.jpg"
+    told = peer.one("get", row["original"], "-o", str(out))
+    assert out.read_bytes() == picture.read_bytes()
+    assert told["root"] == told["cid"] == row["original"]
+    assert told["size_bytes"] == len(out.read_bytes())
+
+
 def test_adding_known_bytes_again_makes_no_second_image(peer: Peer, tmp_path: Path) -> None:
     [picture] = make_pictures(1, tmp_path, seed=4)
     [first] = peer.rows("add", "--flow", "one", str(picture))
