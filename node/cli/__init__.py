@@ -6,8 +6,12 @@ HTTP library. Standard output is for what was asked; everything else goes to sta
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from node.errors import FAILED, INTERRUPTED
+
+if TYPE_CHECKING:
+    from node.cli.session import Session
 
 BROKEN_PIPE = 141
 """What a shell reports for a program ended by a closed pipe: 128 + SIGPIPE."""
@@ -40,14 +44,15 @@ def dispatch() -> int:
     name = "pina" if os.path.basename(sys.argv[0]) == "pina" else "pinakothek"
     if f"_{name.upper()}_COMPLETE" in os.environ:
         program.main(prog_name=name)
+    session = Session()
     try:
         # Not `program.main`: it turns a closed pipe and Ctrl-C into its own words and exit codes.
-        with program.make_context(name, sys.argv[1:], obj=Session()) as context:
+        with program.make_context(name, sys.argv[1:], obj=session) as context:
             return int(program.invoke(context) or 0)
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except UserError as error:
-        complain(error.message, error.hint, error.candidates)
+        complain(error.message, session.usable(error.hint), error.candidates)
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stderr.write(error.format_message() + "\n")
@@ -64,7 +69,7 @@ def dispatch() -> int:
     except BrokenPipeError:
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the rim: a person gets a line, not a traceback
-        return _unexpected(error)
+        return _unexpected(error, session)
 
 
 def _lowered(text: str) -> str:
@@ -72,14 +77,14 @@ def _lowered(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: Exception, session: "Session") -> int:
     """Errors of the packages below that reached the rim are told as they are; anything else is a bug."""
     from node.cli.output import complain
     from node.control.failures import as_user_error
 
     known = as_user_error(error)
     if known is not None:
-        complain(known.message, known.hint)
+        complain(known.message, session.usable(known.hint))
         return known.exit_code
     if isinstance(error, OSError) and error.strerror:
         complain(f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower())

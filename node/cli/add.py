@@ -86,7 +86,7 @@ def command(
         for outcome in _outcomes(found, make_work):
             advance(1)
             codes.append(outcome.exit_code)
-            tell(outcome, as_json=as_json, cid_only=cid_only, alone=known == 1)
+            tell(session, outcome, as_json=as_json, cid_only=cid_only, alone=known == 1)
     done = codes.count(DONE)
     if len(codes) > 1 and not as_json and not cid_only:
         told = f"{plural(done, 'job')} queued" if no_wait else f"{plural(done, 'image')} added"
@@ -173,7 +173,7 @@ def _upload(control: Control, options: dict[str, Any], timeout_s: float) -> dict
     return row
 
 
-def tell(outcome: Outcome, *, as_json: bool, cid_only: bool, alone: bool) -> None:
+def tell(session: Session, outcome: Outcome, *, as_json: bool, cid_only: bool, alone: bool) -> None:
     """Print what became of an input."""
     row = outcome.row
     if as_json:
@@ -194,4 +194,4 @@ def tell(outcome: Outcome, *, as_json: bool, cid_only: bool, alone: bool) -> Non
     elif row.get("job"):
         say(f"queued  job {row['job']}  {printable(row['path'])}")
     if outcome.complaint:
-        complain(outcome.complaint, outcome.hint)
+        complain(outcome.complaint, session.usable(outcome.hint))

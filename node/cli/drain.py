@@ -44,7 +44,8 @@ def command(session: Session, dry_run: bool, to_min: bool, cancel: bool, as_json
     try:
         return _follow(session, row, as_json=as_json)
     except KeyboardInterrupt:
-        click.echo("it goes on draining; `pinakothek drain` watches it, `drain --cancel` stops it", err=True)
+        how = f"`{printable(session.program)} drain` watches it, `drain --cancel` stops it"
+        click.echo(f"it goes on draining; {how}", err=True)
         return INTERRUPTED
     except DaemonNotRunning as error:
         raise DaemonNotRunning(error.message, hint="it goes on draining once it is started again") from error

@@ -38,7 +38,7 @@ def migrate_flow(session: Session, name: str, dry_run: bool, as_json: bool) -> i
     try:
         _follow(session, path, row, as_json=as_json)
     except KeyboardInterrupt:
-        click.echo(f"it goes on moving; `pinakothek flow migrate {printable(name)}` watches it", err=True)
+        click.echo(printable(f"it goes on moving; `{session.program} flow migrate {name}` watches it"), err=True)
         return INTERRUPTED
     except DaemonNotRunning as error:
         raise DaemonNotRunning(error.message, hint="it goes on moving once it is started again") from error

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from node.cli.output import emit, say
+from node.cli.output import emit, printable, say
 from node.cli.session import Session
 from node.cli.verb import SIZE, Verb, json_option, pass_session
 from node.errors import Usage
@@ -45,29 +45,29 @@ def command(
     if backup is not None:
         if name or zone or capacity is not None or join:
             raise Usage("--from-backup: the settings come from the archive; give no others")
-        _tell_restored(restore(session.data_dir, backup), as_json)
+        _tell_restored(session, restore(session.data_dir, backup), as_json)
         return
     made = initialise(InitOptions(data_dir=session.data_dir, name=name, zone=zone, capacity_bytes=capacity, join=join))
     recovery_key = made.pop("recovery_key", None)
     if as_json:
         emit({**made, "recovery_key": recovery_key} if recovery_key else made)
     else:
-        _tell(made, recovery_key, join is not None)
+        _tell(session, made, recovery_key, join is not None)
 
 
-def _tell(made: dict[str, Any], recovery_key: str | None, joined: bool) -> None:
+def _tell(session: Session, made: dict[str, Any], recovery_key: str | None, joined: bool) -> None:
     say(f"{made['name']} is ready in {made['data_dir']}" + (", a member of its swarm" if joined else ""))
     say(f"peer      {made['peer_id']}")
     if recovery_key:
         say(f"recovery  {recovery_key}")
         say("          write this key down and keep it elsewhere: it is not stored, and not shown again")
-    say("next: pinakothek run")
+    say(f"next: {printable(session.program)} run")
 
 
-def _tell_restored(made: dict[str, Any], as_json: bool) -> None:
+def _tell_restored(session: Session, made: dict[str, Any], as_json: bool) -> None:
     if as_json:
         emit(made)
         return
     say(f"{made['name'] or 'the peer'} is back in {made['data_dir']}; it fetches its images from the others")
     say(f"peer      {made['peer_id']}")
-    say("next: pinakothek run")
+    say(f"next: {printable(session.program)} run")

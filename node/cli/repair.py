@@ -35,11 +35,11 @@ def command(session: Session, now: bool, dry_run: bool, as_json: bool) -> None:
     if as_json:
         emit(row)
         return
-    for line in screen(row):
+    for line in screen(row, session.program):
         say(line)
 
 
-def screen(row: dict[str, Any]) -> list[str]:
+def screen(row: dict[str, Any], program: str) -> list[str]:
     """The lines that a person sees."""
     lines = []
     if row["written_off"]:
@@ -54,5 +54,6 @@ def screen(row: dict[str, Any]) -> list[str]:
         lines.append(f"{plural(row['releases'], 'surplus copy', 'surplus copies')} here to let go")
     if row["degraded"] and not row["fetches"]:
         verb = "is" if row["degraded"] == 1 else "are"
-        lines.append(f"{plural(row['degraded'], 'image')} {verb} degraded; `pinakothek repair --dry-run` says why")
+        how = f"`{printable(program)} repair --dry-run` says why"
+        lines.append(f"{plural(row['degraded'], 'image')} {verb} degraded; {how}")
     return lines or ["nothing to repair here"]

@@ -22,8 +22,7 @@ def command(session: Session, ref: str, flow: str | None, purge: bool, as_json: 
         if as_json:
             emit(row)
         elif row["until"]:
-            say(
-                f"{printable(row['name'])} is in the trash until {row['until']}: pinakothek undelete {row['root'][:20]}"
-            )
+            back = f"{session.program} undelete {row['root'][:20]}"
+            say(f"{printable(row['name'])} is in the trash until {row['until']}: {printable(back)}")
         else:
             say(f"{printable(row['name'])} is deleted")

@@ -2,7 +2,7 @@
 
 import click
 
-from node.cli.output import emit, plural, say
+from node.cli.output import emit, plural, printable, say
 from node.cli.session import Session
 from node.cli.verb import Verb, json_option, pass_session
 from node.quantities import duration_text
@@ -27,4 +27,5 @@ def command(session: Session, as_json: bool) -> None:
         return
     say(f"{checked}: {bad:,} bad, {healed:,} of them fetched anew")
     if healed < bad:
-        say(f"{bad - healed:,} still missing: they are fetched as soon as a peer has them; see 'pinakothek status'")
+        how = f"see '{printable(session.program)} status'"
+        say(f"{bad - healed:,} still missing: they are fetched as soon as a peer has them; {how}")

@@ -48,7 +48,7 @@ def command(
     codes: list[int] = []
     for _, outcome in in_order(given, lambda: _uploader(session, options), IN_FLIGHT):
         codes.append(outcome.exit_code)
-        tell(outcome, as_json=as_json, cid_only=False, alone=len(paths) == 1)
+        tell(session, outcome, as_json=as_json, cid_only=False, alone=len(paths) == 1)
     done = codes.count(DONE)
     if len(codes) > 1 and not as_json:
         rest = f", {len(codes) - done} not" if done < len(codes) else ""

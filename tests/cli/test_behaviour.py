@@ -54,6 +54,17 @@ def test_no_command_imports_what_is_slow(data_dir: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_what_is_to_be_done_next_means_the_same_peer(data_dir: Path, tmp_path: Path) -> None:
+    """A hint is typed as it is printed; without `--data-dir` it would start, or make, another peer."""
+    peer = tmp_path / "my peer"
+    made = pina(data_dir, "init", "--data-dir", str(peer))
+    assert made.stdout.decode().splitlines()[-1] == f"next: pinakothek --data-dir '{peer}' run"
+    away = pina(data_dir, "--data-dir", str(peer), "status")
+    assert away.stderr.decode().splitlines()[-1] == f"hint: start it: pinakothek --data-dir '{peer}' run"
+    by_variable = pina(peer, "status")
+    assert by_variable.stderr.decode().splitlines()[-1] == "hint: start it: pinakothek run"
+
+
 def test_names_of_any_bytes(data_dir: Path, fake: FakeService, tmp_path: Path) -> None:
     odd = os.path.join(os.fsencode(tmp_path), b"caf\xe9 \xf0\x9f\x90\x88\x1b\n.png")
     with open(odd, "wb") as file:
