@@ -4,6 +4,10 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", settings(deadline=None))
+settings.load_profile("patient")  # how long an example takes says how busy the machine is, not what is wrong
 
 NEEDED = pytest.StashKey[list[str]]()
 
