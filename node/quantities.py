@@ -1,4 +1,4 @@
-"""Sizes, durations, replication factors, instants and odd file names, from text and back.
+"""Sizes, durations, counts, replication factors, instants and odd file names, from text and back.
 
 Standard library only: the command line, the settings and the control socket all read them here, so that `100GiB` means
 the same everywhere. What cannot be read raises `Usage`, naming the value and what was expected.
@@ -111,3 +111,8 @@ def duration_text(seconds: float) -> str:
         if len(parts) == 2:
             break
     return " ".join(part for part in parts if part) or "0 s"
+
+
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """`1 image`, `1,204 images`; `many` where an s is not enough."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"

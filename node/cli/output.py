@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from node.quantities import plural as plural
+
 
 def emit(row: Any) -> None:
     """A row as one line of JSON, out at once: whoever reads it may be waiting."""
@@ -56,8 +58,3 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence
 def short_cid(cid: str) -> str:
     """As much of a CID as is shown to people; still a valid REF where it is unique."""
     return cid[:20]
-
-
-def plural(count: int, noun: str, many: str | None = None) -> str:
-    """`1 image`, `1,204 images`; `many` where an s is not enough."""
-    return f"{count:,} {noun if count == 1 else many or noun + 's'}"

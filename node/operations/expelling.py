@@ -17,6 +17,7 @@ from node.operations import policy
 from node.operations.governing import steward_of
 from node.operations.naming import name_of, peer_of
 from node.parts import Parts
+from node.quantities import plural
 from protocol.admission import Expulsion
 from protocol.holdings_messages import Element
 from protocol.identity import KeyPair, PeerId
@@ -61,7 +62,9 @@ class Expelling:
                 await parts.records.put(await trio.to_thread.run_sync(_signed_anew, batch, steward.key))
         await parts.records.write_by(steward, Expulsion(peer=peer, reason=request.reason))
         resigned = 0 if request.drop_pins else len(theirs)
-        parts.events.tell("peer_expelled", peer_id=peer, detail=f"{name or peer}: {resigned} records signed anew")
+        parts.events.tell(
+            "peer_expelled", peer_id=peer, detail=f"{name or peer}: {plural(resigned, 'record')} signed anew"
+        )
         return Expelled(
             peer_id=peer, name=name, resigned=resigned, dropped=len(theirs) - resigned, sole_copies=len(sole)
         )

@@ -14,6 +14,7 @@ from node.operations import policy
 from node.operations.bin import Bin
 from node.operations.written import replicas_row
 from node.parts import Parts
+from node.quantities import plural
 from protocol import fields as protocol_fields
 from protocol.amending import amended, charter_of, differences, with_steward
 from protocol.author import Author
@@ -169,7 +170,7 @@ class Charters:
         if self._records.charters.tip != signed.digest:
             raise Failed("another charter came in between and holds", hint="look at `charter show`, then try again")
         said = ", ".join(f"{name} {_told(value)}" for name, value in changes.items()) or "nothing new"
-        detail = f"{signed.record.number}: {said}" + (f"; settles {settled} others" if settled else "")
+        detail = f"{signed.record.number}: {said}" + (f"; settles {plural(settled, 'other')}" if settled else "")
         self._parts.events.tell("charter_signed", peer_id=author.peer_id, detail=detail)
         return await self.show()
 

@@ -17,7 +17,7 @@ from node.operations.naming import name_of
 from node.operations.sight import reasons, repair_status
 from node.operations.written import instant_or_none
 from node.parts import Parts
-from node.quantities import size_text
+from node.quantities import plural, size_text
 from node.rows import CheckRow
 from node.status_rows import Alert, ImageCounts, PeerCounts, Status, StoreUse, WorkCounts
 from node.version import VERSION
@@ -120,7 +120,7 @@ class Health:
         parts = self._parts
         lost = self._lost()
         if lost:
-            yield Alert(check="lost", detail=f"no live peer holds a copy of {lost} roots")
+            yield Alert(check="lost", detail=f"no live peer holds a copy of {plural(lost, 'root')}")
         if parts.draining.has_left:
             yield Alert(check="left", detail="this peer has left the swarm; its data directory may be deleted")
         if parts.storm.mass_loss():
@@ -133,9 +133,10 @@ class Health:
         plan = parts.controller.last_plan
         if plan.no_room_copies:
             lacking = size_text(plan.no_room_bytes)
-            yield Alert(check="no room", detail=f"{plan.no_room_copies} copies fit nowhere, {lacking} are lacking")
+            what = "1 copy fits" if plan.no_room_copies == 1 else f"{plan.no_room_copies:,} copies fit"
+            yield Alert(check="no room", detail=f"{what} nowhere, {lacking} are lacking")
         if parts.aside:
-            yield Alert(check="set aside", detail=f"{len(parts.aside)} records do not count any more; see `doctor`")
+            yield Alert(check="set aside", detail=f"{_do_not_count(len(parts.aside))} any more; see `doctor`")
         if parts.store.rebuilt:
             yield Alert(check="recovering", detail="the catalogue was made anew from the files")
         apart = unlinked(parts)
@@ -208,7 +209,9 @@ class Health:
         return [
             CheckRow(check="reads", ok=not trouble, detail=trouble or "the disk gives back what it was given"),
             *self._backend_checks(),
-            CheckRow(check="lost", ok=not lost, detail=f"{lost} roots without a live copy" if lost else "none"),
+            CheckRow(
+                check="lost", ok=not lost, detail=f"{plural(lost, 'root')} without a live copy" if lost else "none"
+            ),
             CheckRow(check="clock", ok=not clock.wrong, detail=policy.offset_text(clock.ahead_ms)),
             *belonging.checks(self._parts),
             *self._homecoming_checks(),
@@ -226,4 +229,8 @@ class Health:
             roots = aside.roots
             named = ", ".join(map(cid_text, roots[:ROOTS_NAMED])) + (", …" if len(roots) > ROOTS_NAMED else "")
             how = f"; `pin add CID` brings one back: {named}" if roots else ""
-            yield CheckRow(check="set aside", ok=True, detail=f"{len(aside)} records that do not count{how}")
+            yield CheckRow(check="set aside", ok=True, detail=f"{_do_not_count(len(aside))}{how}")
+
+
+def _do_not_count(records: int) -> str:
+    return f"{plural(records, 'record')} {'does' if records == 1 else 'do'} not count"

@@ -17,6 +17,7 @@ from node.operations import policy
 from node.operations.standing import measure
 from node.operator_rows import MigrationRow
 from node.parts import Parts
+from node.quantities import plural
 from node.replication.audited import read_whole
 from node.replication.view import RootKey
 from protocol.pin import Pin
@@ -85,7 +86,7 @@ class Move:
         there = len(self.moved)
         stay = len({signed.record.root for signed in self.unsigned})
         on_the_way = len(self.sizes) - there - stay
-        parts = [f"of {len(self.sizes)} images {there} moved to {self.backend}"]
+        parts = [f"of {plural(len(self.sizes), 'image')} {there} moved to {self.backend}"]
         if on_the_way:
             parts.append(f"{on_the_way} on the way, which replication finishes")
         if stay:
@@ -210,8 +211,12 @@ class Move:
             self.sizes |= {signed.record.root: signed.record.size_bytes or 0 for signed in more}
             return
         self.over = True
-        kept = f"; {old} old copies stay: too few others can keep the new ones" if old else ""
-        self._parts.events.tell("migration", detail=f"{self.flow}: {len(self.moved)} images on {self.backend}{kept}")
+        kept = (
+            f"; {plural(old, 'old copy stays', 'old copies stay')}: too few others can keep the new ones" if old else ""
+        )
+        self._parts.events.tell(
+            "migration", detail=f"{self.flow}: {plural(len(self.moved), 'image')} on {self.backend}{kept}"
+        )
 
     def _old_holders(self, root: bytes) -> list[str]:
         """Peers that are here and hold the root on a kind that no pin wants."""

@@ -10,6 +10,7 @@ from node.events import wall_ms
 from node.operations.naming import destination, name_of_root
 from node.operator_rows import PlanRow, RepairRow
 from node.parts import Parts
+from node.quantities import plural
 from node.replication.explain import Assessment, assess_all
 from node.replication.planner import Action, Fetch, Planner, Release, Urgency
 from node.replication.view import RootKey, SwarmView
@@ -41,7 +42,9 @@ class Repairing:
                 gone = await parts.storm.repair_now(wall_ms())
                 parts.speaking.beat_soon()
             retried = parts.executor.work.forget_failures()
-            parts.events.tell("repair_now", detail=f"{len(retried)} roots retried, {len(gone)} peers written off")
+            parts.events.tell(
+                "repair_now", detail=f"{plural(len(retried), 'root')} retried, {plural(len(gone), 'peer')} written off"
+            )
         await self._plan_anew(retried)
         outlook = parts.controller.outlook
         view = parts.controller.beliefs.view(())

@@ -6,6 +6,7 @@ Reads the same weighing as the plan, so that `show`, `status` and a dry run cann
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from node.quantities import plural
 from node.replication.links import lessors
 from node.replication.planner import Action, Fetch, Planner, Release, kinds_of
 from node.replication.view import RootKey, SwarmView
@@ -103,8 +104,8 @@ def _why_not_fetched(view: SwarmView, roster: Roster, one: Weighed) -> str:
         return f"no room here: {one.root.size_bytes} bytes to fetch, {room_bytes} left"
     if len(one.fetchers) < one.missing:
         full = len(barred(roster, one))
-        why = f"{full} more have no room" if full else f"{sum(roster.placeable)} keepers are here"
-        return f"{short}, {one.missing} to be made, {len(one.fetchers)} peers to make one: {why}"
+        why = f"{full} more have no room" if full else _here(sum(roster.placeable))
+        return f"{short}, {one.missing} to be made, {plural(len(one.fetchers), 'peer')} to make one: {why}"
     waiting = [slot for slot in one.fetchers if roster.slot_levels[slot] != Level.ALIVE]
     if waiting:
         names = ", ".join(f"{roster.speaker(s)} ({roster.slot_levels[s].name.lower()})" for s in waiting)
@@ -119,3 +120,7 @@ def _why_not_released(roster: Roster, one: Weighed) -> str:
         stay = ", ".join(f"{roster.speaker(s)} ({one.held[s].name.lower()})" for s in one.kept[: one.root.max])
         return f"surplus, but not {one.root.max} holders that could lease theirs are alive, proven and linked: {stay}"
     return "surplus"
+
+
+def _here(keepers: int) -> str:
+    return f"{plural(keepers, 'keeper')} {'is' if keepers == 1 else 'are'} here"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
+from node.quantities import plural
 from node.replication.links import bridge, keepers_instead, lessors, sources
 from node.replication.moves import BAND_PERCENT, Balance, at_rest, balance_of, mover, spreader, store_key
 from node.replication.placement import Ranking
@@ -330,7 +331,7 @@ def _leave(rosters: Mapping[str, Roster], root: RootView) -> Release | None:
         one = weigh(roster, other)
         ask = () if one.cautious else keepers_instead(roster, one)
         if ask:
-            reason = f"moved: {len(one.kept)} copies on {other.kind}, {other.max} wanted"
+            reason = f"moved: {plural(len(one.kept), 'copy', 'copies')} on {other.kind}, {other.max} wanted"
             return Release(
                 root=root.root, kind=root.kind, ask=ask, max=other.max, reason=reason, kept_on=other.kind
             )  # fmt: skip

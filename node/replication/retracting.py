@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import trio
 
 from node.kinds import EMBEDDED, KINDS
+from node.quantities import plural
 from node.swarm.knowledge import Knowledge
 from store.cid import cid_text
 from store.errors import StoreError
@@ -92,7 +93,8 @@ class Retracting:
             if self._knowledge.own.kinds_of(root):
                 blocks = len(self._waiting.pop(root))
                 self.healed += blocks
-                self._knowledge.events.tell("healed", root=cid_text(root), detail=f"{blocks} blocks are good again")
+                what = f"{plural(blocks, 'block')} {'is' if blocks == 1 else 'are'} good again"
+                self._knowledge.events.tell("healed", root=cid_text(root), detail=what)
                 log.info("%s is held again: %d bad blocks were fetched anew", cid_text(root), blocks)
             elif self._knowledge.records.counting.wanted(root) is None:
                 del self._waiting[root]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import trio
 
 from node.events import Events
+from node.quantities import plural
 from node.replication.storm import MEMORY_MS, StormGuard, seen_from
 from node.replication.view import PeerState
 from protocol.beat import Beat
@@ -68,9 +69,10 @@ class StormWatch:
     def describe(self) -> str:
         """One line for people."""
         loss = self._guard.loss
+        verb = "is" if len(loss.gone) == 1 else "are"
         share = 100 * loss.gone_bytes // max(1, loss.known_bytes)
         return (
-            f"{len(loss.gone)} keepers with {share} % of the capacity are gone: only roots with one live copy are "
+            f"{plural(len(loss.gone), 'keeper')} with {share} % of the capacity {verb} gone: only roots with one live copy are "
             "repaired until enough is back, for 24 h, or until `repair --now`"
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from node.events import Events
+from node.quantities import plural
 from node.replication.outlook import Outlook
 from node.replication.view import RootKey
 from node.replication.weighing import Standing
@@ -55,10 +56,10 @@ class Vigil:
         for key in keys[:MOST_TOLD]:
             self._events.tell(word, root=cid_text(key.root), detail=WHAT[word])
         if len(keys) > MOST_TOLD:
-            self._events.tell(word, detail=f"{len(keys) - MOST_TOLD} roots more")
+            self._events.tell(word, detail=f"{plural(len(keys) - MOST_TOLD, 'root')} more")
 
     def _tell_found(self, keys: list[RootKey]) -> None:
         for key in keys[:MOST_TOLD]:
             self._events.tell("found", root=cid_text(key.root), detail=f"was {self._told[key]}")
         if len(keys) > MOST_TOLD:
-            self._events.tell("found", detail=f"{len(keys) - MOST_TOLD} roots more")
+            self._events.tell("found", detail=f"{plural(len(keys) - MOST_TOLD, 'root')} more")

@@ -34,7 +34,8 @@ class BlocksUnavailable(NetError):
         self.missing = tuple(missing)
         self.reasons = dict(reasons)
         told = "; ".join(f"{peer}: {reason}" for peer, reason in self.reasons.items()) or "no source is connected"
-        super().__init__(f"{len(self.missing)} blocks are not to be had: {told}")
+        lacking = "1 block is" if len(self.missing) == 1 else f"{len(self.missing)} blocks are"
+        super().__init__(f"{lacking} not to be had: {told}")
 
 
 class Session:

@@ -5,6 +5,7 @@ from node.replication.moves import MoveBudget
 from node.replication.placement import Ranking, slots_of
 from node.replication.planner import Fetch, Planner, Release, Urgency, plan
 from node.replication.view import PeerView, RootKey, RootView, SwarmView, says_full
+from protocol.net.bitswap import BlocksUnavailable
 from tests.swarm_views import TIB, peer, peers_named, root, swarm
 
 ABCDE = peers_named("abcde")
@@ -114,6 +115,14 @@ def test_fewer_peers_than_the_factor_is_no_error() -> None:
     told = assess(view, one.key)
     assert told.standing == "below_target"
     assert told.why == "2 of 1:3 copies, 1 to be made, 0 peers to make one: 2 keepers are here"
+
+
+def test_one_of_a_kind_is_told_as_one() -> None:
+    one = root("r", "1:3", "a")
+    assert assess(swarm("a", peers_named("a"), [one]), one.key).why.endswith("0 peers to make one: 1 keeper is here")
+    told = "no source is connected"
+    assert str(BlocksUnavailable([b"a"], {})) == f"1 block is not to be had: {told}"
+    assert str(BlocksUnavailable([b"a", b"b"], {})) == f"2 blocks are not to be had: {told}"
 
 
 def test_a_full_peer_owns_only_what_it_holds_and_the_deficit_is_told() -> None:
