@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from node.backup import Restored, read_backup
 from node.config import FILE_NAME, load
-from node.config_file import quoted
+from node.config_file import quoted, set_setting
 from node.errors import Failed, NotFound, Usage
 from node.events import wall_ms
 from node.keys import IDENTITY, STEWARD, new_key, sync_folder, write_key
@@ -43,6 +44,13 @@ class InitOptions:
     capacity_bytes: int | None = None
     join: str | None = None
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """Those that were given, as the file has them."""
+        capacity = None if self.capacity_bytes is None else str(self.capacity_bytes)
+        given = {"name": self.name, "zone": self.zone, "capacity": capacity}
+        return {setting: value for setting, value in given.items() if value}
+
 
 def initialise(options: InitOptions) -> dict[str, Any]:
     """Make the data directory.
@@ -59,8 +67,12 @@ def initialise(options: InitOptions) -> dict[str, Any]:
             raise Failed(f"{folder}: a peer is here already", hint="choose another --data-dir")
         from node.rejoining import rejoin  # it builds on this module
 
-        return rejoin(folder, _read_invite(options.join))
-    name = options.name or socket.gethostname().partition(".")[0] or "peer"
+        made = rejoin(folder, _read_invite(options.join))
+        _change_config(folder, options.settings)
+        return {**made, **({"name": options.name} if options.name else {})}
+    # A file that is there already: what is wrong with it is said before anything is made.
+    before = load(folder, {}).config.name if (folder / FILE_NAME).exists() else ""
+    name = options.name or before or socket.gethostname().partition(".")[0] or "peer"
     key = new_key()
     made = {
         "peer_id": key.peer_id,
@@ -193,15 +205,22 @@ def saved_contacts(folder: Path) -> list[str]:
     return list(dict.fromkeys([*known, *first]))
 
 
+def _change_config(folder: Path, settings: Mapping[str, str]) -> None:
+    for setting, value in settings.items():
+        set_setting(folder, setting, value)
+
+
 def _write_config(options: InitOptions, name: str) -> None:
+    """Settings in a file that is there already stay, but for those that were given."""
+    if (options.data_dir / FILE_NAME).exists():
+        _change_config(options.data_dir, {"name": name, **options.settings})
+        return
     lines = [f"name = {quoted(name)}"]
     if options.zone:
         lines.append(f"zone = {quoted(options.zone)}")
     if options.capacity_bytes is not None:
         lines.append(f"capacity = {options.capacity_bytes}")
-    path = options.data_dir / FILE_NAME
-    if not path.exists():
-        with path.open("w") as file:
-            file.write("\n".join(lines) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+    with (options.data_dir / FILE_NAME).open("w") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from node.backup import write_backup
-from node.errors import Failed
+from node.config import load
+from node.errors import Failed, NotFound, Usage
 from node.setup import InitOptions, initialise, restore
 
 
@@ -25,6 +26,30 @@ def test_a_directory_made_for_it_before_is_closed_to_others(tmp_path: Path) -> N
     assert [mode_of(folder) for folder in (tmp_path / "new", made, busy)] == [0o700, 0o700, 0o755]
 
 
+def test_a_config_that_was_there_before_keeps_what_was_not_given(tmp_path: Path) -> None:
+    """One laid down by whoever set the machine up must neither be lost nor win over what `init` was told."""
+    (tmp_path / "config.toml").write_text('# by hand\nname = "old"\nzone = "berlin"\nlog_level = "debug"\n')
+    made = initialise(InitOptions(data_dir=tmp_path, name="ada", capacity_bytes=1 << 30))
+    config = load(tmp_path, {}).config
+    assert made["name"] == config.name == "ada"
+    assert (config.zone, config.capacity_bytes, config.log_level) == ("berlin", 1 << 30, "debug")
+    assert (tmp_path / "config.toml").read_text().startswith("# by hand\n")
+
+
+def test_a_config_that_was_there_before_names_the_peer(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('name = "old"\n')
+    assert initialise(InitOptions(data_dir=tmp_path, zone="paris"))["name"] == "old"
+    config = load(tmp_path, {}).config
+    assert (config.name, config.zone) == ("old", "paris")
+
+
+def test_a_config_that_is_wrong_stops_init_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('zoone = "berlin"\n')
+    with pytest.raises(Usage, match="zoone: no such setting"):
+        initialise(InitOptions(data_dir=tmp_path, name="ada"))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+
+
 def test_a_backup_that_is_none_or_was_cut_off_leaves_the_way_clear_for_another(tmp_path: Path) -> None:
     peer, back = tmp_path / "ada", tmp_path / "back"
     made = initialise(InitOptions(data_dir=peer, name="ada"))
@@ -34,8 +59,8 @@ def test_a_backup_that_is_none_or_was_cut_off_leaves_the_way_clear_for_another(t
     with tarfile.open(whole) as archive:
         cut.write_bytes(whole.read_bytes()[: archive.getmember("identity.key").offset])
     none.write_text("no archive")
-    for archive_path in (none, cut, tmp_path / "nowhere"):
-        with pytest.raises(Failed):
+    for archive_path, kind in ((none, Failed), (cut, Failed), (tmp_path / "nowhere", NotFound)):
+        with pytest.raises(kind):
             restore(back, str(archive_path))
         assert not back.exists()
     assert restore(back, str(whole))["peer_id"] == made["peer_id"]
