@@ -20,7 +20,8 @@ class JobRow:
         retry_at: when a job that waits after a failed try is tried again.
         root: the image that it made.
         result: of a job that is done; of one that takes an image in, as `add` answers. Of one that was paused or cancelled
-            how it left things, where its kind says so (`told` for people).
+            how it left things, where its kind says so (`told` for people). In a listing None where it is above 4 KiB:
+            ask for that job.
         error_code: the exit code that the command line has for `error`; 0 without one.
     """
 

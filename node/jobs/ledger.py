@@ -37,6 +37,9 @@ _COLUMNS = (
     "id, kind, name, state, request, key, priority, steps, attempts, tries, due_ms, result, error, exit_code,"
     " created_ms, changed_ms"
 )
+LISTED_RESULT_BYTES = 4096
+"""Of one job in a listing of many: as `add` answers, and some. What is longer, such as a crawl's, is read for one job. Guess."""
+_LISTED = _COLUMNS.replace("result", f"iif(octet_length(result) <= {LISTED_RESULT_BYTES}, result, NULL)")
 _LIVE = tuple(str(state) for state in State if state not in ENDED)
 
 
@@ -142,13 +145,15 @@ class Ledger:
         return self._jobs("WHERE state = ? ORDER BY id", (state,))
 
     def page(self, *, after: int, limit: int, state: str | None = None, kind: str | None = None) -> list[Job]:
-        """Jobs with ids above `after`, the oldest first."""
+        """Jobs with ids above `after`, the oldest first; without their results where these are long."""
         where, given = "WHERE id > ?", [after]
         for column, value in (("state", state), ("kind", kind)):
             if value is not None:
                 where += f" AND {column} = ?"
                 given.append(value)  # type: ignore[arg-type]
-        return self._jobs(f"{where} ORDER BY id LIMIT ?", (*given, limit))
+        with self.reading() as db:
+            found = rows_of(db, f"SELECT {_LISTED} FROM jobs {where} ORDER BY id LIMIT ?", (*given, limit))
+        return [_job(row) for row in found]
 
     def counts(self) -> dict[State, int]:
         """How many jobs are in which state."""

@@ -19,7 +19,7 @@ from node.jobs import ledger as ledgers
 from node.jobs import rules
 from node.jobs.choosing import Waiting
 from node.jobs.job import Change, Job, State
-from node.jobs.ledger import NAME, Ledger, prune
+from node.jobs.ledger import LISTED_RESULT_BYTES, NAME, Ledger, prune
 
 
 def new(name: str, *, key: str | None = None, priority: int = 0, kind: str = "extern") -> Change:
@@ -174,6 +174,15 @@ def test_history_is_bounded_and_live_jobs_are_no_history(ledger: Ledger) -> None
     last = ledger.last_seq()
     assert ledger.submit([new("next")])[0].id == 21
     assert ledger.last_seq() == last + 1
+
+
+def test_a_listing_leaves_long_results_to_whoever_asks_for_one_job(ledger: Ledger) -> None:
+    jobs = [rules.submitted(Job(kind="crawl", name=str(number)), 1) for number in range(2)]
+    short, long = ({"told": "x" * count} for count in (100, LISTED_RESULT_BYTES))
+    for job, result in zip(ledger.submit(jobs), (short, long), strict=True):
+        ledger.change(job.id, lambda before, r=result: Change(replace(before, result=r)))  # type: ignore[misc]
+    assert [job.result for job in ledger.page(after=0, limit=9)] == [short, None]
+    assert [ledger.get(job.id).result for job in ledger.page(after=0, limit=9)] == [short, long]
 
 
 def test_a_job_by_which_an_upload_is_kept_is_not_forgotten(ledger: Ledger) -> None:
