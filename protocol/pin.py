@@ -3,11 +3,15 @@
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
+
+from msgspec import Meta, ValidationError, convert
 
 from protocol.codec import Body, encode_value
 from protocol.fields import Fields, Replicas, present
 from protocol.limits import (
+    CID_BYTES,
+    COUNTER_MAX,
     FLOW_NAME_BYTES,
     KIND_BYTES,
     MEDIA_TYPE_BYTES,
@@ -18,16 +22,29 @@ from protocol.limits import (
     RECORD_ID_BYTES,
     SIZE_BYTES_MAX,
     SOURCES,
+    TIME_MS_MAX,
 )
 from protocol.stamp import ZERO, Stamp
 
 CONTENTS: Final = ("image", "dag")
 _UNSAFE_PARTS: Final = frozenset({"", ".", ".."})
+_NEEDED: Final = frozenset(("id", "flow", "root", "backend", "content", "stamp"))
 _RARE: Final = frozenset(
     ("replicas", "origin", "parent", "operations", "sources", "expires_ms", "trashed_ms", "deleted")
 )
-"""Fields that most pins do not have: to look for them one by one is a fifth of reading a pin."""
+"""Fields that most pins do not have."""
 _PHASH: Final = re.compile(r"[0-9a-f]{16}")
+
+_Id = Annotated[bytes, Meta(min_length=RECORD_ID_BYTES, max_length=RECORD_ID_BYTES)]
+_Cid = Annotated[bytes, Meta(min_length=CID_BYTES[0], max_length=CID_BYTES[1])]
+_FlowName = Annotated[str, Meta(min_length=1, max_length=FLOW_NAME_BYTES)]
+_Kind = Annotated[str, Meta(min_length=1, max_length=KIND_BYTES)]
+_Name = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES)]
+_MediaType = Annotated[str, Meta(min_length=1, max_length=MEDIA_TYPE_BYTES)]
+_Pixels = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_Size = Annotated[int, Meta(ge=0, le=SIZE_BYTES_MAX)]
+_AddedMs = Annotated[int, Meta(ge=0, le=TIME_MS_MAX)]
+_TakenMs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
 
 def pin_id(flow: str, root: bytes, name: str | None = None, origin: str | None = None) -> bytes:
@@ -67,21 +84,21 @@ class Pin:
 
     KIND: ClassVar[str] = "pin"
 
-    id: bytes
-    flow: str
-    root: bytes
-    backend: str = "ipfs"
+    id: _Id
+    flow: _FlowName
+    root: _Cid
+    backend: _Kind = "ipfs"
     content: str = "image"
-    original: bytes | None = None
-    name: str | None = None
-    media_type: str | None = None
-    width_px: int | None = None
-    height_px: int | None = None
+    original: _Cid | None = None
+    name: _Name | None = None
+    media_type: _MediaType | None = None
+    width_px: _Pixels | None = None
+    height_px: _Pixels | None = None
     phash: str | None = None
-    size_bytes: int | None = None
+    size_bytes: _Size | None = None
     replicas: Replicas | None = None
-    added_at_ms: int | None = None
-    taken_at_ms: int | None = None
+    added_at_ms: _AddedMs | None = None
+    taken_at_ms: _TakenMs | None = None
     origin: str | None = None
     parent: bytes | None = None
     operations: tuple[str, ...] = ()
@@ -125,7 +142,11 @@ class Pin:
     @classmethod
     def from_body(cls, body: Body) -> "Pin":
         """Read a pin; raises `Refused` for any field out of bounds."""
-        fields = Fields(body, cls.KIND)
+        return _plain(body) or cls._read(Fields(body, cls.KIND))
+
+    @classmethod
+    def _read(cls, fields: Fields) -> "Pin":
+        """Any pin, field by field, with the reason where it is none."""
         name = fields.text_or_none("name", NAME_BYTES, lines=True)
         if name is not None and not safe_name(name):
             raise fields.refuse("name", "is no relative path")
@@ -145,21 +166,39 @@ class Pin:
             added_at_ms=fields.time_ms_or_none("added_at_ms"),
             taken_at_ms=fields.integer_or_none("taken_at_ms", -(2**62), 2**62),
             stamp=fields.stamp("stamp"),
-            **({} if _RARE.isdisjoint(body) else _rare(fields)),
+            replicas=fields.replicas_or_none("replicas"),
+            origin=fields.text_or_none("origin", ORIGIN_BYTES),
+            parent=fields.cid_or_none("parent"),
+            operations=fields.texts("operations", OPERATION_BYTES, OPERATIONS),
+            sources=fields.addrs("sources", SOURCES),
+            expires_ms=fields.time_ms_or_none("expires_ms"),
+            trashed_ms=fields.time_ms_or_none("trashed_ms"),
+            deleted=fields.flag("deleted"),
         )
 
 
-def _rare(fields: Fields) -> Body:
-    return {
-        "replicas": fields.replicas_or_none("replicas"),
-        "origin": fields.text_or_none("origin", ORIGIN_BYTES),
-        "parent": fields.cid_or_none("parent"),
-        "operations": fields.texts("operations", OPERATION_BYTES, OPERATIONS),
-        "sources": fields.addrs("sources", SOURCES),
-        "expires_ms": fields.time_ms_or_none("expires_ms"),
-        "trashed_ms": fields.time_ms_or_none("trashed_ms"),
-        "deleted": fields.flag("deleted"),
-    }
+def _plain(body: Body) -> Pin | None:
+    """The pin in a body as nearly all are: ASCII alone, no rare field, nothing wrong. None: `Pin._read` has to look.
+
+    It takes nothing that `_read` would not read as the same pin, in a third of the time: there are pins by the million.
+    """
+    if not _RARE.isdisjoint(body) or not body.keys() >= _NEEDED:
+        return None
+    try:
+        pin = convert(body, Pin, builtin_types=(bytes,))  # so that a text is not taken for bytes in base64
+    except ValidationError:
+        return None
+    texts = pin.flow + pin.backend + (pin.name or "") + (pin.media_type or "")
+    is_plain = (
+        texts.isascii()
+        and texts.isprintable()
+        and pin.content in CONTENTS
+        and (pin.name is None or safe_name(pin.name))
+        and (pin.phash is None or _PHASH.fullmatch(pin.phash))
+        and 0 <= pin.stamp.ms <= TIME_MS_MAX
+        and 0 <= pin.stamp.counter <= COUNTER_MAX
+    )
+    return pin if is_plain else None
 
 
 def _phash(fields: Fields) -> str | None:
