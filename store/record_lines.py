@@ -5,7 +5,6 @@ import binascii
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,8 +17,7 @@ COMPACTED = "compacted"
 """Kind of the first line of a segment that replaces all segments before it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordEntry:
+class RecordEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One record as the store keeps it; its bytes are opaque here.
 
     Attributes:
@@ -33,7 +31,7 @@ class RecordEntry:
     key: bytes
     kind: str
     raw: bytes
-    readable: Mapping[str, Any] = field(default_factory=dict)
+    readable: Mapping[str, Any] = msgspec.field(default_factory=dict)
     seal: bytes | None = None
 
 
@@ -56,13 +54,9 @@ def readable_text(readable: Mapping[str, Any]) -> str:
 
 def encode_line(line: Line) -> bytes:
     """Return the line with its line feed."""
-    checked = b'{"kind":%s,"key":"%s","record":%s,"signed":%s' % (
-        _READABLE.encode(line.kind),
-        _base64(line.key),
-        line.readable.encode(),
-        b"null" if line.raw is None else b'"%s"' % _base64(line.raw),
-    )
-    return b'%s,"crc32":%d}\n' % (checked, zlib.crc32(checked))
+    kind, key, signed = map(_READABLE.encode, (line.kind, line.key, line.raw))  # it writes bytes in base64
+    checked = b'{"kind":%b,"key":%b,"record":%b,"signed":%b' % (kind, key, line.readable.encode(), signed)
+    return b'%b,"crc32":%d}\n' % (checked, zlib.crc32(checked))
 
 
 def decode_line(raw: bytes) -> Line | None:
@@ -81,7 +75,3 @@ def decode_line(raw: bytes) -> Line | None:
         )
     except (ValueError, KeyError, TypeError, binascii.Error):
         return None
-
-
-def _base64(raw: bytes) -> bytes:
-    return binascii.b2a_base64(raw, newline=False)

@@ -30,13 +30,15 @@ class Bin:
         trashed_now: list[SignedPin] = []
         undeleted: list[SignedPin] = []
         for root in roots:
+            live = self._records.live_pins(root)
+            trashed = tuple([pin for pin in live if pin.record.trashed_ms is not None])
+            if not trashed and root not in self._pins:
+                continue
             were = set()
             for pin in self._pins.pop(root, ()):
                 self._flows[pin.record.flow] -= 1
                 were.add(pin.key)
             self._gone.discard(root)
-            live = self._records.live_pins(root)
-            trashed = tuple(pin for pin in live if pin.record.trashed_ms is not None)
             if trashed:
                 self._pins[root] = trashed
                 self._flows.update(pin.record.flow for pin in trashed)
