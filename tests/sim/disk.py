@@ -352,8 +352,8 @@ class MemoryStore:
 
     def probe(self) -> Probe:
         """As `store.condition.Condition.probe`: two blocks are read."""
-        here = [cid for cid, block in self._disk.blocks.items() if block.data is not None]
-        tried = self._random.sample(here, min(2, len(here)))
+        blocks = self._disk.blocks
+        tried = [cid for cid in self._random.sample(list(blocks), min(2, len(blocks))) if blocks[cid].data is not None]
         bad, unreadable = self._read(tried)
         return Probe(True, bool(bad), tuple(unreadable), len(tried))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import trio
@@ -15,6 +16,7 @@ FILLED_S = 1800.0
 REST_S = 2 * 3600.0
 """A lease that was not given back binds for an hour, and then what waited for it moves."""
 DAY_S = 86_400.0
+REPORT_S = 2 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +26,13 @@ class Course:
     Attributes:
         images: added at the beginning; a twentieth as many again come during the faults.
         speed: faults happen so many times as often as `Rates` says.
+        report: told every `REPORT_S` of the faults how it has gone so far.
     """
 
     images: int
     hours: float
     speed: float = 1.0
+    report: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,11 @@ class Told:
         degraded_hours: image-hours with fewer live copies than `min`; `short_hours`: than `max`.
         least_bytes: what had to move: `max` - 1 copies of each image, and each copy that a fault destroyed once.
         gossip_bytes: received by a peer in a day, each message once; in a mesh of three neighbours up to three times.
-        filled_s: from the first image to `max` copies of all; `converged_s`: from the last fault's end to rest.
+        filled_s: from the first image to `max` copies of all.
+        stopped_h: a story without leases ends once a release has lost an image; so long after the first was added.
+        converged_s: from the last fault's end to rest; None if that was not reached, and where it was not looked for:
+            with liars, who never have what they say, and after a stop.
+        rot_unfound: copies that rotted and that nobody has read since; they do not keep a swarm from being at rest.
         digests: different record sets at the end; 1 is right.
     """
 
@@ -60,7 +68,9 @@ class Told:
     least_bytes: int
     gossip_bytes: int
     filled_s: float
+    stopped_h: float | None
     converged_s: float | None
+    rot_unfound: int
     digests: int
     wall_s: float
 
@@ -96,11 +106,18 @@ async def _live(swarm: Swarm, course: Course) -> dict[str, object]:
     faults = Faults(
         swarm, Rates(**{name: getattr(rates, name) * course.speed for name in Rates.__slots__}), seed=swarm.setting.seed
     )
+    stopped_h = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_add_now_and_then, swarm, course)
+        if course.report is not None:
+            nursery.start_soon(_report, swarm, faults, course.report)
+        if not swarm.setting.with_leases:
+            nursery.start_soon(_stop_at_a_loss, swarm, nursery.cancel_scope)
         await faults.run(course.hours * 3600)
         nursery.cancel_scope.cancel()
-    converged_s = await _rest(swarm) if not swarm.setting.liars else None
+    if not swarm.setting.with_leases and truth.lost_by_release:
+        stopped_h = round((trio.current_time() - filling_s) / 3600, 2)
+    converged_s = await _rest(swarm) if not swarm.setting.liars and stopped_h is None else None
     truth.settle()
     return {
         "seed": swarm.setting.seed,
@@ -117,7 +134,9 @@ async def _live(swarm: Swarm, course: Course) -> dict[str, object]:
         "least_bytes": _least_bytes(swarm) * BYTES_FOR_ONE,
         "gossip_bytes": _gossip_bytes(swarm, trio.current_time() - began_s),
         "filled_s": round(filled_s),
+        "stopped_h": stopped_h,
         "converged_s": converged_s,
+        "rot_unfound": truth.rot_unfound(),
         "digests": len({peer.daemon.parts.records.counting.digest for peer in swarm.up()}),
     }
 
@@ -137,6 +156,23 @@ async def _add_now_and_then(swarm: Swarm, course: Course) -> None:
         honest = [peer for peer in swarm.up() if not peer.disk.lies]
         if honest:
             swarm.add(1, at=honest)
+
+
+async def _report(swarm: Swarm, faults: Faults, report: Callable[[str], None]) -> None:
+    began_s, truth = trio.current_time(), swarm.truth
+    while True:
+        await swarm.run(REPORT_S)
+        report(
+            f"{(trio.current_time() - began_s) / 3600:.0f} h: {faults.happened.total()} faults, {truth.released} releases, "
+            f"{len(truth.short_releases)} of them short, lost by a release {len(truth.lost_by_release)}, "
+            f"by faults {len(truth.lost_by_fault)}"
+        )
+
+
+async def _stop_at_a_loss(swarm: Swarm, story: trio.CancelScope) -> None:
+    while not swarm.truth.lost_by_release:
+        await swarm.run(60)
+    story.cancel()
 
 
 async def _rest(swarm: Swarm) -> float | None:

@@ -3,7 +3,7 @@
 from unittest.mock import patch
 
 from node.running import Daemon
-from tests.sim.swarm import Setting, Swarm, simulate
+from tests.sim.swarm import PACE, Setting, Swarm, simulate
 
 
 def test_what_was_not_planned_during_a_moment_of_quiet_is_planned_after_it() -> None:
@@ -16,7 +16,7 @@ def test_what_was_not_planned_during_a_moment_of_quiet_is_planned_after_it() -> 
         with patch.object(Daemon, "_all_is_known", lambda self: False):
             assert "quiet after start" in str(daemon.blocked())
         with patch.object(daemon.parts.controller, "replan") as replan:
-            await swarm.run(2)
+            await swarm.run(PACE["node.running.TICK_S"])
         replan.assert_any_call(None)
 
     simulate(Setting(seed=1, peers=3), story)

@@ -166,6 +166,31 @@ def test_churn_loses_nothing_by_release_and_settles(seed: int) -> None:
     simulate(eventful(seed, liars=0, with_leases=True), story)
 
 
+def test_rot_that_nobody_has_read_is_no_want_of_rest_and_what_was_found_is() -> None:
+    async def story(swarm: Swarm) -> None:
+        roots = swarm.add(20)
+        await swarm.settle(3, 180)
+        assert swarm.at_rest()
+        assert swarm.truth.rot_unfound() == 0
+        keeper = next(peer for peer in swarm.peers if peer.peer_id in swarm.truth.copies[roots[0]])
+        keeper.disk.rot(swarm.truth.images[roots[0]].cids[1])
+        assert swarm.truth.live(roots[0]) == 2
+        assert swarm.at_rest()
+        assert swarm.truth.rot_unfound() == 1
+        await keeper.ask(partial(scrubbed, keeper))
+        assert not swarm.at_rest(), "a bad copy that was found is to be replaced"
+        assert swarm.truth.rot_unfound() == 0
+        await swarm.settle(3, 600)
+        await keeper.kill()
+        assert not swarm.at_rest(), "nor are copies there that nobody can reach"
+
+    simulate(Setting(seed=12, peers=6), story)
+
+
+async def scrubbed(peer: SimPeer) -> None:
+    peer.daemon.parts.store.scrub()
+
+
 @pytest.mark.parametrize("with_leases", [True, False])
 def test_only_leases_keep_the_images_that_liars_claim_to_hold(with_leases: bool) -> None:
     async def story(swarm: Swarm) -> int:

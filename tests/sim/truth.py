@@ -1,6 +1,7 @@
 """What is so, whatever the peers believe: whole copies on disks, and what was lost and by whom.
 
-A *copy* is whole when its root is in its disk's catalogue and every block of it is on that disk as it should be.
+A *copy* is whole when its root is in its disk's catalogue and every block of it is on that disk as it should be. It is
+*listed* when nobody can know better: a scrub, an audit or another read of a block that is not as it should be ends that.
 """
 
 from collections.abc import Iterable
@@ -79,6 +80,20 @@ class Truth:
             return False
         blocks = (disk.blocks.get(cid) for cid in self.images[root].cids)
         return not disk.unreadable and not disk.lies and all(block is not None and block.intact for block in blocks)
+
+    def listed(self, root: bytes) -> set[str]:
+        """Peers with a copy of which nobody has found anything wrong, whole or not, up or not."""
+        return {peer for peer, disk in self.disks.items() if not disk.lies and self._is_listed(disk, root)}
+
+    def _is_listed(self, disk: Disk, root: bytes) -> bool:
+        if (root, "ipfs") not in disk.held:
+            return False
+        blocks = (disk.blocks.get(cid) for cid in self.images[root].cids)
+        return all(block is not None and block.data is not None for block in blocks)
+
+    def rot_unfound(self) -> int:
+        """Copies that are listed and not whole."""
+        return sum(len(self.listed(root) - peers) for root, peers in self.copies.items())
 
     def _look(self, peer: str, disk: Disk, roots: Iterable[bytes]) -> None:
         for root in roots:
