@@ -92,10 +92,10 @@ class Upload:
             _check(path, request)
 
     def _bring(self, kind: str, upload_id: str, path: Path, size_bytes: int) -> None:
-        """Copy what lies in a backend's staging place, durably (in a thread). Raises: Failed, StoreError."""
+        """Copy what lies in a backend's staging place, durably (in a thread). Raises: Failed, Trouble, StoreError."""
         backend = self._staging().get(kind)
         if backend is None:
-            raise Failed(f"backend {kind} is not configured any more")
+            raise Trouble(f"backend {kind} is not configured any more", hint=f"configure backends.{kind}")
         try:
             found_bytes = backend.stat(UPLOADS, upload_id).size_bytes
             if found_bytes != size_bytes:

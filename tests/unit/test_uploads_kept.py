@@ -1,9 +1,11 @@
 """Uploads that a store or backend does not take for now: what is done again, what is kept, and what is not."""
 
 import itertools
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+import trio
 
 from node.add_options import AddOptions
 from node.errors import Failed
@@ -65,6 +67,24 @@ async def test_a_bucket_that_refuses_to_be_read_for_now_loses_no_upload(tmp_path
         house.jobs._now_ms = itertools.count(0, 10_000_000).__next__
         opened = await house.uploads.open(asked(options=AddOptions(flow="bucket")))
         bucket.put(UPLOADS, opened.ticket.id, [PICTURE])
+        assert (await house.done(opened)).state is State.DONE
+
+
+async def test_a_bucket_that_is_left_out_of_the_configuration_for_now_loses_no_upload(tmp_path: Path) -> None:
+    bucket = Bucket()
+    async with running(tmp_path, bucket) as house:
+        opened = await house.uploads.open(asked(options=AddOptions(flow="bucket")))
+        bucket.put(UPLOADS, opened.ticket.id, [PICTURE])
+    async with running(tmp_path) as house:
+        job = await house.uploads.complete(opened.ticket.id)
+        with trio.fail_after(30):
+            async with aclosing(house.jobs.since(0)) as happenings:
+                async for told in happenings:
+                    if told.happening.kind in ("retrying", "failed"):
+                        break
+        assert told.happening.kind == "retrying"
+    async with running(tmp_path, bucket) as house:
+        await house.jobs.retry(job.id)
         assert (await house.done(opened)).state is State.DONE
 
 
