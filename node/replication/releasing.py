@@ -131,6 +131,8 @@ class Releasing:
                 return "a pin wants more copies than the leases are for"
             if not release.max and self._records.counting.wanted(root) is not None:
                 return "a pin wants it again, on another kind"
+            if not release.max and self._records.is_replacing:
+                return "pins that were cut short are being put aside"
             if refusal := self._not_here(release):
                 return refusal
             holding = await trio.to_thread.run_sync(self._store.release, root, kind)

@@ -77,6 +77,7 @@ class SharedRecords:
         self._writing = 0  # of our own that are signed and not merged yet
         self._disk = trio.Lock()  # fair, so what was merged first is written first
         self._unwritten: list[Changes] = []  # in the order in which they were merged
+        self._replacing = 0
 
     @property
     def steward(self) -> Author | None:
@@ -137,6 +138,11 @@ class SharedRecords:
             self.refusals.count_reason(reason)
         await self._merge(parsed, relay=relay)
         return len(bad)
+
+    @property
+    def is_replacing(self) -> bool:
+        """Whether `on_replaced` has yet to hear of pins that count no more: who does not know why keeps what they wanted."""
+        return self._replacing > 0
 
     async def are_durable(self) -> bool:
         """Wait until all that was merged so far is on disk; False where the disk has refused some of it."""
@@ -243,9 +249,13 @@ class SharedRecords:
         """Store what the changes ask for, then tell of them; shielded, because memory has them already."""
         if changes.stored or changes.forgotten or changes.replaced:
             self._unwritten.append(changes)
-            with trio.CancelScope(shield=True):
-                async with self._disk:
-                    await self._write_down()
+            self._replacing += bool(changes.replaced)
+            try:
+                with trio.CancelScope(shield=True):
+                    async with self._disk:
+                        await self._write_down()
+            finally:
+                self._replacing -= bool(changes.replaced)
         if changes.roots or changes.flows or changes.roles or changes.charter:
             self._on_change(changes)
 

@@ -1,10 +1,15 @@
-"""An asker that was killed gives back what it was leased as soon as it is there again."""
+"""What is let go, and what is not: leases of an asker that was killed, and roots that a pin may want again."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import trio
+
+from node.events import wall_ms
 from node.replication.planner import Release
 from node.replication.releasing import FACT, Releasing, _fact
 from node.swarm.replica_calls import answer_replica_calls
+from protocol.author import Author
 from protocol.leases import Lease
 from protocol.pin import Pin
 from store.cid import RAW, cid_of
@@ -63,3 +68,27 @@ async def test_what_nobody_wanted_stays_where_a_pin_wants_it_on_another_kind_by_
         ]
         assert said == ["a pin wants it again, on another kind", None]
         assert [held.root for held in peer.store.holdings()] == [wanted]
+
+
+async def test_what_nobody_wants_stays_while_it_waits_for_a_slow_disk_to_be_put_aside(tmp_path: Path) -> None:
+    """In memory its pin counts no more from the moment that another came; the disk may have the turn of others for long."""
+    founded, block = Founded(2), b"a picture"
+    root, author, now_ms = cid_of(RAW, block), Author(founded.keys[1]), wall_ms()
+    pin = Pin(id=bytes(16), flow="f", root=root)
+    first, cut = author.write(pin, now_ms), author.write(replace(pin, root=ROOT), now_ms)
+    async with honest(founded, founded.keys[0], tmp_path / "peer") as peer:
+        peer.store.put([(root, block)], owner=Owner("fetch", root))
+        peer.store.hold(root, kind="ipfs", blocks=[root], size_bytes=9, frm=Owner("fetch", root))
+        made = Releasing(
+            peer.store, peer.rpc, peer.records, peer.key, max_of=lambda *_: 0, holds=lambda *_: True,
+            blocked=lambda: "", on_release=lambda _: None,
+        )  # fmt: skip
+        release = Release(root=root, kind="ipfs", ask=(), max=0, reason="", kept_on="ipfs")
+        await peer.records.accept([first.raw])
+        async with trio.open_nursery() as nursery, peer.records._disk:
+            nursery.start_soon(peer.records.accept, [cut.raw])
+            with trio.fail_after(30):
+                while peer.records.counting.wanted(root) is not None:
+                    await trio.lowlevel.checkpoint()
+            assert await made.release(release) == "pins that were cut short are being put aside"
+        assert await made.release(release) is None
