@@ -159,8 +159,13 @@ class Beliefs:
             elsewhere=absent | self._on_other_kinds(key),
             unproven=self._doubts.unproven(key.root, key.kind),
             ever_held=key.root in self._ever_held or is_image,
-            instead=() if here or wanted is None else tuple(self.root(RootKey(key.root, k)) for k in wanted.kinds),
+            instead=() if here or wanted is None else self._instead(key.root, wanted.kinds),
         )
+
+    def _instead(self, root: bytes, kinds: Sequence[str]) -> tuple[RootView, ...]:
+        """A root on the kinds that pins want it on, those that are planned; else on one that is not: nobody can tell yet."""
+        planned = [kind for kind in kinds if self._is_planned(kind)] or kinds[:1]
+        return tuple(self.root(RootKey(root, kind)) for kind in planned)
 
     def _copies_to_plan(self, wanted_max: int, holders: frozenset[str], absent: frozenset[str]) -> int:
         """`max`, and one more for each absent copy that is still to be replaced.

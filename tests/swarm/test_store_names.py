@@ -59,3 +59,22 @@ async def test_pins_that_name_ever_new_kinds_cost_no_plan_for_each(tmp_path: Pat
         assert beliefs.keys_of(roots) == planned
     finally:
         store.close()
+
+
+async def test_a_root_that_is_wanted_on_ever_new_kinds_is_looked_at_on_few_of_them(tmp_path: Path) -> None:
+    """Each look goes through all its pins: a curator could have every holder do nothing else."""
+    founded = Founded(1)
+    store = Store.open(tmp_path)
+    try:
+        peer = Honest(founded, founded.keys[0], store)
+        await peer.records.accept([signed.raw for signed in founded.records])
+        first, second = (b"\x01\x55\x12\x20" + bytes([n]) * 32 for n in range(2))
+        kinds = [f"strange {n:02}" for n in range(3 * MOST_STRANGE_KINDS)]
+        pins = [Pin(id=bytes([n]) * 16, flow="f", root=first, backend=kind) for n, kind in enumerate(kinds)]
+        await peer.records.write(*pins, Pin(id=b"2" * 16, flow="f", root=second, backend=kinds[-1]))
+        about = Description(state="active", capacity_bytes=10**9, used_bytes=0, backends=())
+        beliefs = Beliefs(peer.knowledge, describe=lambda: about, linked=lambda: frozenset(), blocked=lambda: None)
+        assert [view.kind for view in beliefs.root(RootKey(first, "ipfs")).instead] == kinds[:MOST_STRANGE_KINDS]
+        assert [view.kind for view in beliefs.root(RootKey(second, "ipfs")).instead] == kinds[-1:], "else it could go"
+    finally:
+        store.close()
