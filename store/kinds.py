@@ -260,7 +260,8 @@ class Kinds:
             _check_time(backend, begun_s)
             if not self._writer.run(lambda batch: kept.unlist(batch.db, root, kind, self._clock_ms())):
                 return False
-            backend.delete(root, cid_text(root))  # at once: a Kubo lists a root that it keeps by reading all of it
+            _check_time(backend, begun_s)  # the disk may have taken long
+            backend.delete(root, cid_text(root))  # first: a Kubo lists a root that it keeps by reading all of it
             for name in [entry.name for entry in backend.list(root)]:
                 _check_time(backend, begun_s)
                 backend.delete(root, name)

@@ -4,6 +4,7 @@ import errno
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,6 +98,27 @@ def test_a_root_that_takes_long_to_list_is_erased_all_the_same(tmp_path: Path, c
         patch.setattr(kinds, "steady_s", lambda: kinds.ERASE_S * reads)
         assert store.kinds.erase(one.root, "kubo", begun_s=0.0)
     assert blocks.kept == set()
+    store.close()
+
+
+def test_nothing_is_erased_where_the_disk_took_too_long_to_unlist_it(tmp_path: Path, clock: Clock) -> None:
+    one, fragile, slow_s, unlist = image("one", size_bytes=3000), Fragile(), 0.0, kept.unlist
+    store = opened_with(tmp_path, clock, {"local": fragile})
+    take_in(store, one, "local")
+    store.release(one.root, "local")
+
+    def stalled(*args: Any) -> bool:
+        nonlocal slow_s
+        slow_s = 2 * kinds.ERASE_S
+        return unlist(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept, "unlist", stalled)
+        patch.setattr(kinds, "steady_s", lambda: slow_s)
+        with pytest.raises(BackendUnavailable, match="nothing is erased on what was said"):
+            store.kinds.erase(one.root, "local", begun_s=0.0)
+    assert fragile.stat(one.root, cid_text(one.root))
+    assert store.kinds.erase(one.root, "local")
     store.close()
 
 
