@@ -345,7 +345,9 @@ class Daemon:
             return True
         knowledge = self.parts.knowledge
         wanted = knowledge.records.counting.wanted(root)
-        return wanted is not None and not any(knowledge.holders(root, kind) for kind in wanted.kinds)
+        if wanted is None:  # what is kept all the same is fetched by nobody, and may be wanted again
+            return root in self.parts.aside and not knowledge.holders_of_any(root)
+        return not any(knowledge.holders(root, kind) for kind in wanted.kinds)
 
     def _clear_store(self, given_up: Sequence[Owner], now_ms: int) -> None:
         """Give up fetches that nobody has gone on with for a day, and let unowned blocks go (in a thread)."""

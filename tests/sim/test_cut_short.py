@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -57,6 +58,34 @@ def test_nothing_is_let_go_for_a_pin_that_was_cut_short(deed: Callable[[Swarm], 
         assert swarm.truth.released == before
 
     simulate(Setting(seed=41, peers=4), story)
+
+
+def test_what_is_left_of_images_that_are_kept_stays_although_nobody_fetches_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a block goes bad the rest belongs to a fetch, and one that nobody goes on with is given up after a day."""
+    monkeypatch.setattr("tests.sim.disk.FETCH_EXPIRES_MS", 60_000)
+    monkeypatch.setattr("tests.sim.disk.UNOWNED_MS", 60_000)
+
+    async def story(swarm: Swarm) -> None:
+        roots = swarm.add(3, at=[swarm.peers[1]])
+        await swarm.settle(3, 180)
+        records = swarm.peers[0].daemon.parts.records
+        pins = [signed.record for root in roots for signed in records.counting.live_pins(root)]
+        await swarm.peers[1].ask(lambda: ends_soon(swarm))
+        await swarm.run(30)
+
+        async def damage(peer: SimPeer) -> None:
+            await peer.daemon.parts.retracting.retract(roots, "a block of it cannot be read")
+
+        for peer in swarm.peers:
+            await peer.ask(partial(damage, peer))
+        await swarm.run(400)
+        assert swarm.copies() == [0] * len(roots)
+        await swarm.peers[0].ask(lambda: records.write(*pins))
+        await swarm.settle(3, 180)
+
+    simulate(Setting(seed=43, peers=4), story)
 
 
 def test_what_a_steward_purges_goes_at_once() -> None:
