@@ -17,6 +17,8 @@ from tests.crash.scenarios import HOUR_MS, Images, have, no_litter, records
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("PINAKOTHEK_KILLS", "20"))
 """Of the slow form; `scripts/soak kills` sets 200."""
+KILLS_A_STORE = 20
+"""After so many the next store begins: each kill is followed by a look at all that the store has ever taken in."""
 STEP = 1_000_000
 """Numbers of images that one process may use."""
 
@@ -72,8 +74,8 @@ def check_after(home: Path, said: list[str]) -> None:
         store.close()
 
 
-def kill_often(home: Path, times: int) -> None:
-    chance = random.Random(times)
+def kill_often(home: Path, times: int, seed: int = 0) -> None:
+    chance = random.Random(seed)
     said: list[str] = []
     for round_ in range(times):
         said += run_and_kill(home, round_ * STEP, chance.randint(1, 120))
@@ -87,4 +89,5 @@ def test_killed_at_random_instants(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_many_kills_at_random_instants(tmp_path: Path) -> None:
-    kill_often(tmp_path / "store", times=KILLS)
+    for begin in range(0, KILLS, KILLS_A_STORE):
+        kill_often(tmp_path / f"store-{begin}", times=min(KILLS_A_STORE, KILLS - begin), seed=begin)
