@@ -99,6 +99,11 @@ class Kinds:
             raise BackendUnavailable(backend.place, why.removeprefix(f"{backend.place}: "))
         return backend
 
+    def place(self, kind: str) -> str | None:
+        """Where a kind is, as its errors name it; None for the embedded one and what is not configured."""
+        backend = self._backends.get(kind)
+        return None if backend is None else backend.place
+
     def set_trouble(self, kind: str, why: str) -> None:
         """A backend is known not to answer, or with "" to answer again: until then nobody waits for it."""
         self._troubles[kind] = why

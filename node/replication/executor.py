@@ -184,10 +184,10 @@ class Executor:
     def _takes_nothing(self, error: Exception, key: RootKey) -> bool:
         """Whether a backend that looks well may take nothing, so that others had better be named for what goes there.
 
-        What goes to the embedded store may fail at a backend as well, from which it is read; and what waits for another
-        peer's erasure tells nothing of the backend.
+        What goes there, or to the embedded store, may fail at another as well, from which it is read; and what waits for
+        another peer's erasure tells nothing of the backend.
         """
-        if key.kind == EMBEDDED or not isinstance(error, BackendFailed):
+        if not isinstance(error, BackendFailed) or error.place != self._store.kinds.place(key.kind):
             return False
         tried_long = self.work.failures(key) >= GIVES_WAY_AFTER and not self._store.kinds.is_promised(*key)
         return isinstance(error, BackendRefused) or tried_long

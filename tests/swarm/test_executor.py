@@ -94,9 +94,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(folder: Path, backend: Backend | None = None) -> AsyncIterator[Rig]:
+async def rig(folder: Path, *backends: Backend) -> AsyncIterator[Rig]:
     async with pipe_net() as net:
-        store = Store.open(folder, backends={} if backend is None else {backend.kind: backend})
+        store = Store.open(folder, backends={backend.kind: backend for backend in backends})
         try:
             made = Rig(net, await net.peer("me"), store)
             await net.nursery.start(made.executor.run)

@@ -12,18 +12,42 @@ from tests.net.bitswap_net import until
 from tests.swarm.test_executor import dag, fetch, rig
 
 
+class Fickle(MemoryBackend):
+    """Its keys are taken away between two reads."""
+
+    reads_left = 1000
+
+    def get(self, root: bytes, name: str, part: Range | None = None) -> bytes:
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise BackendRefused(self.place, "answered 403 forbidden")
+        return super().get(root, name, part)
+
+
+class Other(MemoryBackend):
+    kind = "other"
+    place = "other"
+
+
+async def test_a_backend_that_refuses_to_be_read_makes_no_other_one_full(tmp_path: Path) -> None:
+    """What is moved from one to the other waits for the one, and what is new may go to the other all the same."""
+    root, blocks = dag("root")
+    backend = Fickle()
+    async with rig(tmp_path / "me", backend, Other()) as r:
+        await r.net.peer("holder", dict(blocks))
+        r.plan(fetch(root, "holder", kind="memory"))
+        await until(lambda: r.held == [root])
+        r.store.collect(wall_ms())
+        backend.reads_left = len(blocks)
+        r.plan(fetch(root, "holder", kind="other"))
+        await until(lambda: r.executor.work.failed)
+        [attempt] = r.executor.work.failed.values()
+        assert "403" in attempt.reason
+        assert (r.full, r.refusals) == ([], [])
+
+
 async def test_a_backend_that_refuses_to_be_read_tells_nothing_of_the_embedded_store(tmp_path: Path) -> None:
-    """Its keys are taken away between two reads, while a flow leaves it."""
-
-    class Fickle(MemoryBackend):
-        reads_left = 1000
-
-        def get(self, root: bytes, name: str, part: Range | None = None) -> bytes:
-            self.reads_left -= 1
-            if self.reads_left < 0:
-                raise BackendRefused(self.place, "answered 403 forbidden")
-            return super().get(root, name, part)
-
+    """While a flow leaves it."""
     root, blocks = dag("root")
     backend = Fickle()
     async with rig(tmp_path / "me", backend) as r:
