@@ -47,6 +47,7 @@ class ImageCommits:
         size_bytes: int,
         frm: Owner | None,
         records: Sequence[RecordEntry],
+        patience_s: float | None = None,
     ) -> Holding:
         """See `Store.commit_image`."""
 
@@ -66,6 +67,7 @@ class ImageCommits:
                 self._blocks.get,
                 self._size_of,
                 lambda batch, count: add(batch, count, frm=frm, unowned_ms=gone_ms),
+                patience_s,
             )
         keys = [key_of(cid) for cid in blocks if inline_block(cid) is None]
 

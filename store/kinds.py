@@ -149,16 +149,28 @@ class Kinds:
 
     # Roots
 
-    def keep(self, root: bytes, kind: str, get_block: GetBlock, size_of: SizeOf, commit: Listing) -> Holding:
+    def keep(
+        self,
+        root: bytes,
+        kind: str,
+        get_block: GetBlock,
+        size_of: SizeOf,
+        commit: Listing,
+        patience_s: float | None = None,
+    ) -> Holding:
         """Put a root, read it back, and list it in one commit.
 
+        Args:
+            patience_s: how long it may take; None: as long as the backend's calls do.
+
         Raises:
-            BackendUnavailable: `promise` stands, too.
+            BackendUnavailable: `promise` stands, too, or the time is over.
             BackendFailed, StoreFull, BlockCorrupt: it is not kept.
             And whatever reading the source raises.
         """
         backend = self.backend(kind)
-        with self._alone(kind, root):
+        until_s = None if patience_s is None else steady_s() + patience_s
+        with self._alone(kind, root, until_s):
             if kept.is_whole(self._readers, root, kind):
                 again = self._writer.run(lambda batch: self._list_again(batch, root, kind, commit))
                 if again is not None:
@@ -166,8 +178,9 @@ class Kinds:
             there = kept.state(self._readers, root, kind) is not None
             with self._naming(root, kind):
                 objects = plan_objects(root, get_block, size_of, whole_files=backend.whole_files)
-                self._each(kind, partial(_put, backend, root, get_block, there=there), objects[:-1])
-                _put(backend, root, get_block, objects[-1], there=False)  # there or not: it is what a Kubo pins by
+                self._each(kind, partial(_put, backend, root, get_block, there=there), objects[:-1], until_s)
+                # There or not: it is what a Kubo pins by.
+                self._each(kind, partial(_put, backend, root, get_block, there=False), objects[-1:], until_s)
                 return self._writer.run(lambda batch: self._list(batch, root, kind, objects, commit))
 
     def adopt(self, root: bytes, kind: str) -> Holding:
@@ -299,20 +312,28 @@ class Kinds:
             return None
         return commit(batch, kept.count(batch.db, root, kind))
 
-    def _each(self, kind: str, function: Callable[[Object], None], objects: Sequence[Object]) -> None:
-        """Do it to all side by side. After a failure none is begun, and it is raised once none is under way any more."""
+    def _each(
+        self, kind: str, function: Callable[[Object], None], objects: Sequence[Object], until_s: float | None = None
+    ) -> None:
+        """Do it to all side by side. After a failure none is begun, and it is raised once none is under way any more.
+
+        At `until_s` nothing is waited for any more: what is under way ends by itself, and counts for nothing.
+        """
         futures = [self._pools[kind].submit(function, each) for each in objects]
-        wait(futures, return_when=FIRST_EXCEPTION)
+        wait(futures, _left_s(until_s), return_when=FIRST_EXCEPTION)
         begun = [future for future in futures if not future.cancel()]
-        wait(begun)
-        for future in begun:
+        over, late = wait(begun, _left_s(until_s))
+        for future in over:
             future.result()
+        if late or len(begun) < len(futures):
+            raise BackendUnavailable(self._backends[kind].place, "it takes too long")
 
     @contextmanager
-    def _alone(self, kind: str, root: bytes) -> Iterator[None]:
+    def _alone(self, kind: str, root: bytes, until_s: float | None = None) -> Iterator[None]:
         """One change of a root's objects at a time."""
         with self._turn:
-            self._turn.wait_for(lambda: (kind, root) not in self._busy)
+            if not self._turn.wait_for(lambda: (kind, root) not in self._busy, _left_s(until_s)):
+                raise BackendUnavailable(self._backends[kind].place, "it takes too long")
             self._busy.add((kind, root))
         try:
             yield
@@ -330,6 +351,10 @@ class Kinds:
         except (BlockCorrupt, BlockNotFound):
             return False
         return True
+
+
+def _left_s(until_s: float | None) -> float | None:
+    return None if until_s is None else max(0.0, until_s - steady_s())
 
 
 def _check_time(backend: Backend, begun_s: float | None) -> None:

@@ -242,13 +242,15 @@ class Store:
         size_bytes: int,
         frm: Owner | None,
         records: Sequence[RecordEntry],
+        patience_s: float | None = None,
     ) -> Holding:
         """`hold` and `append_records` in one: after a crash either both are there or neither.
 
         Raises:
             BlockNotFound: one of the blocks is missing; nothing happened.
+            BackendUnavailable: it is another kind's, which could not be asked, or took longer than `patience_s`.
         """
-        return self._images.commit(root, kind, blocks, size_bytes, frm, records)
+        return self._images.commit(root, kind, blocks, size_bytes, frm, records, patience_s)
 
     def release(self, root: bytes, kind: str) -> Holding | None:
         """Hold a root no longer; its blocks stay until collected. Returns: None if it was not held."""

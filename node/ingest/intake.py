@@ -9,6 +9,7 @@
 What is refused was never stored. A job that is cut short leaves nothing: its blocks lose their owner.
 """
 
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
@@ -24,15 +25,19 @@ from node.ingest.decoder import DecoderPool
 from node.ingest.flow_limits import FlowLimits
 from node.ingest.shared_url import shared_url
 from node.ingest.source import SourceFile
+from node.kinds import EMBEDDED
 from node.swarm.records import SharedRecords
 from protocol.pin import Pin, pin_id
 from protocol.records import Replicas, Signed
-from store.errors import ImageRejected, StoreError
+from store.cid import cid_text
+from store.errors import BackendUnavailable, ImageRejected, StoreError
 from store.images.directory import image_directory
 from store.images.facts import BuiltImage, ImageFacts
 from store.images.made import Edited, FrameBatch
 from store.store import Holding, Owner, RecordEntry, Store
 from store.unixfs import Block
+
+log = logging.getLogger("pinakothek.intake")
 
 JOBS_AT_ONCE = 8
 """Files being read, decoded or stored at a time: enough to keep two decoders busy while others wait for the disk."""
@@ -54,6 +59,7 @@ class Request:
         limits: of the flow.
         parent, operations: the root that it was edited from, and how.
         origin: URL or page it came from; the pin has of it what all members may read.
+        patience_s: how long a backend beside the embedded store may take with it; None: as long as its calls do.
         keep: stands between this and the decoder: it may have what an earlier run of a job has built.
     """
 
@@ -68,6 +74,7 @@ class Request:
     parent: bytes | None = None
     operations: tuple[str, ...] = ()
     origin: str | None = None
+    patience_s: float | None = None
     keep: Keep | None = None
 
 
@@ -77,6 +84,7 @@ class Taken:
 
     Attributes:
         new: this peer did not hold the image before.
+        waited_s: for a backend that could not be asked, so that it is kept embedded meanwhile.
         stripped: the original is not what was given: the flow has metadata taken out, and there were some.
     """
 
@@ -86,6 +94,7 @@ class Taken:
     size_bytes: int
     pin: Signed[Pin]
     stripped: bool = False
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +196,8 @@ class Intake:
             ),
         )  # fmt: skip
         kind = self._keeps_on(request.backend, root)
-        store = partial(self._store_image, request.path, original, made, size_bytes, owner, kind)
+        store = partial(self._store_image, request.path, original, made, size_bytes, owner, kind, request.patience_s)
+        begun_s = trio.current_time()
         # A step of the holdings that is never told would hold back all that follow.
         with trio.CancelScope(shield=True):
             try:
@@ -196,7 +206,8 @@ class Intake:
                 await trio.to_thread.run_sync(self._store.drop, owner)
                 raise
             self._on_holding(holding, True)
-        return Taken(root=root, original=original.cid, new=True, size_bytes=size_bytes, pin=signed)
+        waited_s = 0.0 if holding.kind == kind else trio.current_time() - begun_s
+        return Taken(root=root, original=original.cid, new=True, size_bytes=size_bytes, pin=signed, waited_s=waited_s)
 
     async def phash_of(self, path: Path) -> str:
         """The perceptual hash of the image in a file. Raises: ImageRejected, Failed."""
@@ -265,14 +276,23 @@ class Intake:
         size_bytes: int,
         owner: Owner,
         kind: str,
+        patience_s: float | None,
         pin: RecordEntry,
     ) -> Holding:
-        """Store original, variants and directory, hold the root and write its pin, the last two in one (in a thread)."""
+        """Store original, variants and directory, hold the root and write its pin, the last two in one (in a thread).
+
+        For a backend that cannot be asked it is kept embedded, as where that is known before: who offers it fetches it.
+        """
         if original.kept is None:
             self._store_large(path, original, owner)
         self._store.put([*(original.kept or ()), *made], owner=owner, verified=True)
         blocks = [*original.blocks, *(block.cid for block in made)]
-        return self._store.commit_image(made[-1].cid, kind, blocks, size_bytes, owner, [pin])
+        commit = partial(self._store.commit_image, made[-1].cid, blocks=blocks, size_bytes=size_bytes, frm=owner)
+        try:
+            return commit(kind, records=[pin], patience_s=patience_s)
+        except BackendUnavailable as error:
+            log.warning("%s is kept embedded for now: %s", cid_text(made[-1].cid), error)
+            return commit(EMBEDDED, records=[pin])
 
     def _store_large(self, path: Path, original: _Original, owner: Owner) -> None:
         """Read the file again, into the store."""

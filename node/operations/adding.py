@@ -35,6 +35,8 @@ class _Pinned(NamedTuple):
 
     added: Added
     pin: Signed[Pin]
+    waited_s: float = 0.0
+    """Of its `timeout_s`, for a backend that could not be asked."""
 
 
 class Adding:
@@ -82,7 +84,7 @@ class Adding:
         """See `Taking`."""
         options, run = given.options, given.run
         pinned = await self._take(given) if run is None else await self._take_once(given, run)
-        copies = await self._wait(pinned.pin, options)
+        copies = await self._wait(pinned.pin, options, pinned.waited_s)
         if copies < options.wait:
             raise timed_out(copies, options.wait, options.timeout_s, replace(pinned.added, copies=copies))
         return replace(pinned.added, copies=copies)
@@ -114,6 +116,7 @@ class Adding:
                 limits=policy.flow_limits(self._parts, options.flow),
                 origin=given.origin,
                 parent=given.parent,
+                patience_s=options.timeout_s,
                 operations=given.operations,
                 keep=None if given.run is None else partial(kept_build, given.run),
             )
@@ -129,15 +132,15 @@ class Adding:
             copies=1,
             stripped=taken.stripped,
         )
-        return _Pinned(added, taken.pin)
+        return _Pinned(added, taken.pin, taken.waited_s)
 
-    async def _wait(self, pin: Signed[Pin], options: AddOptions) -> int:
+    async def _wait(self, pin: Signed[Pin], options: AddOptions, waited_s: float) -> int:
         """Keepers that have it durably; this peer has, unless its flow is on a kind that it does not offer."""
         if options.wait <= 1 and self._parts.knowledge.own.holds(pin.record.root, pin.record.backend):
             return 1
         if not options.wait:
             return 0
-        deadline_s = trio.current_time() + options.timeout_s
+        deadline_s = trio.current_time() + max(0.0, options.timeout_s - waited_s)
         return await self._parts.receipts.collect(pin, options.wait, deadline_s)
 
 

@@ -1,5 +1,7 @@
 """A backend that is whole until a test says otherwise."""
 
+import threading
+
 from store.backends import MemoryBackend, Range
 from store.backends.contract import Stream
 from store.errors import BackendUnavailable
@@ -11,6 +13,7 @@ class Fragile(MemoryBackend):
     Attributes:
         garbles: every get returns something else.
         down: every call fails.
+        silence: a put that begins while this is there waits until it is set.
     """
 
     kind = "local"
@@ -20,10 +23,13 @@ class Fragile(MemoryBackend):
         self.store_id("0123456789abcdef")
         self.garbles = False
         self.down = False
+        self.silence: threading.Event | None = None
         self.puts: list[str] = []
 
     def put(self, root: bytes, name: str, stream: Stream) -> int:
         self._check()
+        if self.silence is not None:
+            assert self.silence.wait(60)
         self.puts.append(name)
         return super().put(root, name, stream)
 

@@ -1,5 +1,6 @@
 """The store with other backends beside the embedded one: images on each kind, moved, damaged, let go and found again."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,24 @@ def test_a_kind_that_is_not_configured_is_refused(store: Store) -> None:
     with pytest.raises(BackendRefused, match="backend s3: not configured"):
         store.hold(one.root, kind="s3", blocks=list(one.blocks), size_bytes=1, frm=JOB)
     assert held(store) == set()
+
+
+def test_a_backend_that_falls_silent_is_waited_for_as_long_as_is_said(store: Store, fragile: Fragile) -> None:
+    """Then the image may be kept elsewhere; what was under way ends by itself, and holds nothing."""
+    one = image("one")
+    record = RecordEntry(key=b"k", kind="pin", raw=b"r")
+    store.put(one.blocks.items(), owner=JOB)
+    fragile.silence = threading.Event()
+    for _ in range(2):
+        with pytest.raises(BackendUnavailable, match="it takes too long"):
+            store.commit_image(one.root, "local", list(one.blocks), 1, JOB, [record], patience_s=0.05)
+    assert held(store) == set()
+    assert list(store.load_records()) == []
+    store.commit_image(one.root, "ipfs", list(one.blocks), 1, JOB, [record])
+    fragile.silence.set()
+    assert hold_again(store, one, "local")
+    assert held(store) == {(one.root, "ipfs"), (one.root, "local")}
+    check(store, one)
 
 
 def test_garbled_puts_are_never_held(store: Store, fragile: Fragile, clock: Clock) -> None:
