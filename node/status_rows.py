@@ -7,7 +7,11 @@ from node.operator_rows import ReasonRow, RepairStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageCounts:
-    """Roots by how many replicas they have; the first of `lost`, `sought`, `below_min` that holds is counted."""
+    """Roots by how many replicas they have; the first of `lost`, `sought`, `below_min` that holds is counted.
+
+    A root that pins want on two kinds of backend has a factor, and stands somehow, on each of them: in `total` it is one,
+    in the others two.
+    """
 
     total: int
     below_min: int

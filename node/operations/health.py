@@ -88,6 +88,11 @@ class Health:
         blocked = self._parts.controller.beliefs.view(()).planning_blocked
         return self._parts.controller.standings["lost"] if blocked is None else 0
 
+    def _away(self) -> str:
+        """Where a copy may lie that counts as none for now, for whoever reads that something is lost."""
+        away = " and ".join(f"backend {kind}" for kind, place in self._parts.offering.places.items() if place.trouble)
+        return f"; {away} cannot be asked, and what is only there counts again when that answers" if away else ""
+
     def _peers(self) -> PeerCounts:
         seen = {"alive": 1, "suspect": 0, "down": 0, "left": 0}
         for peer in self._parts.knowledge.membership.peers().values():
@@ -120,7 +125,7 @@ class Health:
         parts = self._parts
         lost = self._lost()
         if lost:
-            yield Alert(check="lost", detail=f"no live peer holds a copy of {plural(lost, 'root')}")
+            yield Alert(check="lost", detail=f"no live peer holds a copy of {plural(lost, 'root')}{self._away()}")
         if parts.draining.has_left:
             yield Alert(check="left", detail="this peer has left the swarm; its data directory may be deleted")
         if parts.storm.mass_loss():
@@ -210,7 +215,9 @@ class Health:
             CheckRow(check="reads", ok=not trouble, detail=trouble or "the disk gives back what it was given"),
             *self._backend_checks(),
             CheckRow(
-                check="lost", ok=not lost, detail=f"{plural(lost, 'root')} without a live copy" if lost else "none"
+                check="lost",
+                ok=not lost,
+                detail=f"{plural(lost, 'root')} without a live copy{self._away()}" if lost else "none",
             ),
             CheckRow(check="clock", ok=not clock.wrong, detail=policy.offset_text(clock.ahead_ms)),
             *belonging.checks(self._parts),

@@ -103,6 +103,34 @@ def test_backends_in_trouble_lose_nothing_and_hold_up_nothing_else(
     assert_all_is_well(swarm.peers, swarm.album, timeout_s=240)
 
 
+def test_what_lies_only_on_a_backend_that_is_away_counts_again_when_that_is_back(tmp_path: Path) -> None:
+    """A disk that is not mounted: its peer holds nothing there, says why, and gives nothing of it up."""
+    place, away = tmp_path / "archive", tmp_path / "away"
+    place.mkdir()
+    with founded([Peer(tmp_path / "solo", "solo", env={f"{PREFIX}LOCAL_DIRECTORY": str(place)})]) as [peer]:
+        peer.call("charter", "set", "--counts", "ipfs,local")
+        wait_until(
+            lambda: not peer.run("flow", "set", "archive", "--backend", "local").returncode,
+            timeout_s=90,
+            what="local is offered",
+        )
+        album = Album()
+        album.add(peer, photos(1), "--flow", "archive")
+        place.rename(away)
+        place.mkdir()
+        wait_until(lambda: counts(peer)["lost"] == 1, timeout_s=120, what="its copy counts for nothing", every_s=1)
+        wait_until(
+            lambda: "backend local cannot be asked" in complaints(peer).get("lost", ""),
+            timeout_s=60,
+            what="it says why",
+        )
+        place.rmdir()
+        away.rename(place)
+        wait_until(lambda: not complaints(peer), timeout_s=120, what="its copy counts again", every_s=1)
+        assert counts(peer)["lost"] == 0
+        album.assert_readable(peer)
+
+
 def verified(peer: Peer, flow: str) -> list[dict[str, object]]:
     """What `verify` says of each image of a flow."""
     return [json.loads(line) for line in peer.run("verify", "--flow", flow, "--json").stdout.splitlines()]
