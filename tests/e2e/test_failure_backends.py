@@ -79,6 +79,8 @@ def test_backends_in_trouble_lose_nothing_and_hold_up_nothing_else(
     try:
         for kind, fault in zip(KINDS, (s3, kubo), strict=True):
             swarm.proxies[kind].fault = fault
+            if fault == "silence":
+                add_to_one_that_is_silent(swarm, kind)
         if s3 == "wrong content":
             for kind in KINDS:
                 rows = verified(ada, kind)
@@ -101,6 +103,14 @@ def test_backends_in_trouble_lose_nothing_and_hold_up_nothing_else(
             proxy.fault = ""
     wait_until(lambda: not complaints(ada), timeout_s=240, what="what was listed as lost is held again", every_s=1)
     assert_all_is_well(swarm.peers, swarm.album, timeout_s=240)
+
+
+def add_to_one_that_is_silent(swarm: Swarm, kind: str) -> None:
+    """Ada waits no longer than she says, and keeps it; bob, whose own backend is well, may even be in time."""
+    [photo] = photos(1, start=len(swarm.album.originals))
+    done = swarm.peers[0].run("add", "--json", "--flow", kind, "--timeout", "3s", str(photo))
+    assert done.returncode in (0, 6), done.stderr
+    swarm.album.originals[json.loads(done.stdout)["root"]] = photo.read_bytes()
 
 
 def test_what_lies_only_on_a_backend_that_is_away_counts_again_when_that_is_back(tmp_path: Path) -> None:
