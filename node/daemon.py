@@ -51,8 +51,6 @@ def run(effective: Effective, *, as_json: bool) -> int:
     """
     config = effective.config
     set_up(config.log_level, config.log_format)
-    for told in effective.unread:
-        log.warning("%s", told)
     gc.set_threshold(*COLLECT_AFTER)
     try:
         return trio.run(partial(serve, effective, as_json=as_json))
@@ -107,6 +105,8 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
             if parts.gateway is not None:
                 nursery.start_soon(parts.gateway.run)
 
+            for told in effective.unread:  # not before: what stops a start is told in one line
+                log.warning("%s", told)
             _say_ready(daemon, as_json=as_json)
             await stop.wait()
             log.info("stopping")
