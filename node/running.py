@@ -127,9 +127,9 @@ class Daemon:
         """
         parts = self.parts
         await nursery.start(parts.bitswap.run)
-        listen = parts.settings.config.listen
-        await nursery.start(parts.host.run, ports.usual(parts.store, listen))
-        await trio.to_thread.run_sync(ports.remember, parts.store, listen, parts.host.addrs)
+        listen, data_dir = parts.settings.config.listen, parts.settings.config.data_dir
+        await nursery.start(parts.host.run, ports.usual(data_dir, listen))
+        await trio.to_thread.run_sync(ports.remember, data_dir, listen, parts.host.addrs)
         await nursery.start(parts.executor.run)
         if self._belongs() and len(parts.records.counting.members()) > 1:
             self._catching_up.trigger.ask_anyone()
@@ -313,9 +313,9 @@ class Daemon:
             await trio.to_thread.run_sync(ever_held.save_forgotten, gone)
 
     async def _save_what_was_heard(self) -> None:
-        await self._contacts.save()
         await self._inner.homecoming.save()
         await self.parts.storm.save()
+        await self._contacts.save()
         await trio.to_thread.run_sync(save_heard, self.parts.settings.config.data_dir, self._all_heard())
 
     def _all_heard(self) -> dict[PeerId, Heard]:

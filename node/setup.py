@@ -3,7 +3,6 @@
 The identity is written last: a directory without one is no peer, and `init` can be run again.
 """
 
-import json
 import os
 import shutil
 import socket
@@ -18,6 +17,7 @@ from node.config_file import quoted, set_setting
 from node.errors import Failed, NotFound, Usage
 from node.events import wall_ms
 from node.keys import IDENTITY, STEWARD, new_key, sync_folder, write_key
+from node.swarm.addresses_kept import kept_members
 from node.swarm.storing import entry_of
 from node.version import VERSION
 from protocol.errors import Refused
@@ -28,10 +28,8 @@ from protocol.records import Record, Signed
 from store.store import Store
 
 SWARM_FACT = "swarm"
-BOOK_FACT = "addresses"
-"""Of each member, where it was reached: JSON, kept up to date by the daemon."""
 CONTACTS_FACT = "contacts"
-"""Addresses of members to dial first, one a line; the daemon keeps it up to date."""
+"""Addresses of members to dial first, one a line, as the invite or the backup brought them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,10 +195,10 @@ def saved_contacts(folder: Path) -> list[str]:
     """Addresses of members as a daemon that is not running has written them down; raises `StoreError`."""
     store = Store.open(folder)
     try:
-        book = json.loads(store.fact(BOOK_FACT) or b"{}")
         first = (store.fact(CONTACTS_FACT) or b"").decode().split()
     finally:
         store.close()
+    book = kept_members(folder)
     known = [addr if "/p2p/" in addr else f"{addr}/p2p/{peer}" for peer, addrs in book.items() for addr in addrs]
     return list(dict.fromkeys([*known, *first]))
 

@@ -35,7 +35,7 @@ async def talk(ground: Ground, truth: Truth) -> Talk:
     knowledge, hooks = ground.knowledge, ground.hooks
     host, gossip, rpc, _ = ground.network
     rpc.on_refusal = ground.records.refusals.count_call
-    contacts = Contacts(host, ground.store, knowledge)
+    contacts = Contacts(host, ground.store, ground.config.data_dir, knowledge)
     comeback = Comeback(
         rpc, ground.store, knowledge, reachable=contacts.linked,
         incarnation=await trio.to_thread.run_sync(_next_incarnation, ground.store),

@@ -1,11 +1,12 @@
 """Where members are reached: what they say in heartbeats, what worked, kept over restarts; and who is linked now."""
 
-import json
 import logging
+from pathlib import Path
 
 import trio
 
-from node.setup import BOOK_FACT, CONTACTS_FACT
+from node.setup import CONTACTS_FACT
+from node.swarm.addresses_kept import MEMBERS, keep, kept_members
 from node.swarm.knowledge import Knowledge
 from protocol.beat import SignedBeat
 from protocol.net.host import Host
@@ -18,20 +19,19 @@ log = logging.getLogger("pinakothek.contacts")
 class Contacts:
     """The members' addresses, and the redialling that keeps the mesh full."""
 
-    def __init__(self, host: Host, store: Store, knowledge: Knowledge) -> None:
+    def __init__(self, host: Host, store: Store, data_dir: Path, knowledge: Knowledge) -> None:
         self._host = host
         self._store = store
+        self._data_dir = data_dir
         self._knowledge = knowledge
-        self._saved = b""
+        self._saved: dict[str, list[str]] = {}
         self.book = AddressBook()
         self.redial = Redial(host, self.book, knowledge.records.counting.members)
         self._restore()
 
     def _restore(self) -> None:
         """Addresses of the last run, and those that the invite brought."""
-        saved = self._store.fact(BOOK_FACT)
-        if saved:
-            self.book.restore(json.loads(saved))
+        self.book.restore(kept_members(self._data_dir))
         for addr in (self._store.fact(CONTACTS_FACT) or b"").decode().split():
             peer_id = addr.rpartition("/p2p/")[2]
             if not self.book.get(peer_id):
@@ -55,8 +55,8 @@ class Contacts:
             self.redial.hurry(signed.sender)
 
     async def save(self) -> None:
-        """Keep the addresses for the next start."""
-        snapshot = json.dumps(self.book.snapshot(), sort_keys=True).encode()
+        """Keep the addresses for the next start. Raises: OSError."""
+        snapshot = self.book.snapshot()
         if snapshot != self._saved:
-            await trio.to_thread.run_sync(self._store.set_fact, BOOK_FACT, snapshot)
+            await trio.to_thread.run_sync(keep, self._data_dir, MEMBERS, snapshot)
             self._saved = snapshot

@@ -5,12 +5,11 @@ So none is replayed to a peer that has just begun, and a peer that recovers know
 
 import json
 import logging
-import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.swarm.small_file import write_whole
 from protocol.identity import PeerId
 from protocol.limits import MS_PER_DAY
 
@@ -45,18 +44,7 @@ def load_heard(data_dir: Path) -> dict[PeerId, Heard]:
 def save_heard(data_dir: Path, heard: Mapping[PeerId, Heard]) -> None:
     """Keep it, durably. Raises: OSError."""
     entries = {peer: [one.incarnation, one.seq, one.at_ms] for peer, one in sorted(heard.items())}
-    path = data_dir / FILE
-    new = path.with_suffix(".new")
-    try:
-        with new.open("wb") as file:
-            file.write(json.dumps(entries).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
-        raise
+    write_whole(data_dir / FILE, json.dumps(entries).encode())
 
 
 def heard_lately(members: Iterable[str], heard: Mapping[PeerId, Heard], now_ms: int) -> set[str]:

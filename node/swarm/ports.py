@@ -3,34 +3,38 @@
 Otherwise a swarm whose peers all start at once on ports of the system's choice would never find together again.
 """
 
-import json
+import logging
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 
+from node.swarm.addresses_kept import PORTS, keep, kept_ports
 from protocol.net.addresses import dialable, split
-from store.store import Store
 
-PORTS_FACT = "ports"
+log = logging.getLogger("pinakothek.contacts")
 
 
-def usual(store: Store, listen: Sequence[str]) -> list[str]:
+def usual(data_dir: Path, listen: Sequence[str]) -> list[str]:
     """`listen`, with the last picked port for each 0 where that port is free."""
-    saved = json.loads(store.fact(PORTS_FACT) or b"{}")
+    saved = kept_ports(data_dir)
     usable = [dialable(address, any_port=True) or address for address in listen]
     return [_at(address, saved.get(address, 0)) for address in usable]
 
 
-def remember(store: Store, listen: Sequence[str], addrs: Sequence[str]) -> None:
-    """Write down which ports were picked (in a thread).
+def remember(data_dir: Path, listen: Sequence[str], addrs: Sequence[str]) -> None:
+    """Write down which ports were picked (in a thread); a disk that refuses costs no more than that.
 
     Args:
         listen: what was asked for.
         addrs: where this peer is reached now.
     """
-    saved = json.loads(store.fact(PORTS_FACT) or b"{}")
+    saved = kept_ports(data_dir)
     picked = {address: port for address in listen if (port := _picked(address, addrs))}
     if picked.items() - saved.items():
-        store.set_fact(PORTS_FACT, json.dumps({**saved, **picked}, sort_keys=True).encode())
+        try:
+            keep(data_dir, PORTS, {**saved, **picked})
+        except OSError as error:
+            log.warning("the port is not kept for the next start: %s", error)
 
 
 def _picked(listen: str, addrs: Sequence[str]) -> int:
