@@ -5,8 +5,9 @@ see, is the highest of those whose author's role stands. So the outcome depends 
 alone: merging is commutative, associative and idempotent.
 
 Pure: `now_ms` is an argument. `merge` costs the same however many pins there are; only what changes roles or the charter
-looks at the records of those it concerns. Time acts through `due` alone, so that a peer whose clock is off can pause
-expiry by not calling it.
+looks at the records of those it concerns. Those may be all there are, and are counted again in parts where the caller
+says so: until then the old ones of them count by the rules before. Time acts through `due` alone, so that a peer whose
+clock is off can pause expiry by not calling it.
 """
 
 import heapq
@@ -54,6 +55,7 @@ class RecordSet(RecordView):
         self._ends: list[tuple[int, bytes, bytes]] = []
         self._held: list[tuple[int, bytes, Signed[Record]]] = []
         self._held_digests: dict[PeerId, set[bytes]] = {}
+        self._unjudged: dict[bytes, bool] = {}  # what is to be counted again, see `_recount`
 
     def merge(self, signed: Signed[Record], now_ms: int) -> Merged:
         """Take in a record whose signature has been checked (`parse_record`, `sign_record`).
@@ -65,17 +67,45 @@ class RecordSet(RecordView):
         [merged], changes = self.merge_all([signed], now_ms)
         return replace(merged, changes=changes)
 
-    def merge_all(self, records: Iterable[Signed[Record]], now_ms: int) -> tuple[list[Merged], Changes]:
-        """Take in many at once, in order: what became of each, and what all of them together changed."""
+    def merge_all(
+        self, records: Iterable[Signed[Record]], now_ms: int, *, judge_at_once: int | None = None
+    ) -> tuple[list[Merged], Changes]:
+        """Take in many at once, in order: what became of each, and what all of them together changed.
+
+        Args:
+            judge_at_once: count so many records again because of a change of roles or of the charter, and leave the
+                others to `judge_on`; None: all of them.
+        """
         journal = Journal()
         latest_ms = now_ms + AHEAD_MS
         outcomes = [
             self._hold_back(signed) if signed.record.stamp.ms > latest_ms else self._take(signed, journal)
             for signed in records
         ]
-        return outcomes, journal.close()
+        return outcomes, self._close(journal, judge_at_once)
 
-    def due(self, now_ms: int) -> Changes:
+    def is_judged(self) -> bool:
+        """What counts is what should, by the roles and the charter of now; else `judge_on` has something to do."""
+        return not self._unjudged
+
+    def judge_on(self, journal: Journal, count: int) -> None:
+        """Count some records again whose author's role has changed.
+
+        Meanwhile any of them may count or not count as before: nobody may conclude from it what is not wanted.
+
+        Args:
+            journal: takes up what this changes.
+            count: how many keys to look at.
+        """
+        for _ in range(min(count, len(self._unjudged))):
+            key, again = self._unjudged.popitem()
+            self._recount(key, self._slots[key], journal, again=again)
+
+    def _close(self, journal: Journal, judge_at_once: int | None) -> Changes:
+        self.judge_on(journal, len(self._unjudged) if judge_at_once is None else judge_at_once)
+        return journal.close()
+
+    def due(self, now_ms: int, *, judge_at_once: int | None = None) -> Changes:
         """Let time act: end pins, drop old tombstones, merge what was held back.
 
         Call it every few seconds, unless this peer's clock is known to be wrong, or not compared yet.
@@ -85,16 +115,18 @@ class RecordSet(RecordView):
         while self._ends and self._ends[0][0] <= self._time_ms:
             _, key, digest = heapq.heappop(self._ends)
             slot = self._slots.get(key)
+            if slot is not None and key in self._unjudged:  # what counts no longer must not outlive what does
+                self._recount(key, slot, journal)
             if slot is not None and slot.counting is not None and slot.counting.digest == digest:
                 self._end(key, slot, slot.counting, journal)
         self._take_held(now_ms, journal)
-        return journal.close()
+        return self._close(journal, judge_at_once)
 
-    def ripen(self, now_ms: int) -> Changes:
+    def ripen(self, now_ms: int, *, judge_at_once: int | None = None) -> Changes:
         """Merge what was held back until now, and let nothing end: for a peer that has the time from others alone."""
         journal = Journal()
         self._take_held(now_ms, journal)
-        return journal.close()
+        return self._close(journal, judge_at_once)
 
     def _take_held(self, now_ms: int, journal: Journal) -> None:
         while self._held and self._held[0][0] <= now_ms:
@@ -119,6 +151,7 @@ class RecordSet(RecordView):
                 news.add(signed.key)
         journal = Journal()
         self._judge(news, journal)
+        self.judge_on(journal, len(self._unjudged))
         for signed in others:
             self._take(signed, journal)
 
@@ -178,21 +211,23 @@ class RecordSet(RecordView):
         return ""
 
     def _judge(self, news: Set[bytes], journal: Journal) -> None:
-        """Work out roles and charter anew, with what is new of them, and count again whatever that concerns."""
+        """Work out roles and charter anew, with what is new of them, and note whatever that concerns."""
         slots = (self._slots[key] for key in self._counting.judged_keys | news)
         verdict = self._counting.judge([kept for slot in slots for kept in slot.kept])
         journal.roles |= verdict.roles
         journal.charter |= verdict.charter
-        keys: set[bytes] = set(self._counting.judged_keys)
-        if verdict.removals:
-            keys.update(key for key, slot in self._slots.items() if any(kept.removal for kept in slot.kept))
+        for key in self._counting.judged_keys:
+            self._recount(key, self._slots[key], journal)
         for author in verdict.authors:
-            keys |= self._by_author.get(author, set())
-        for key in keys:
-            self._recount(key, self._slots[key], journal, again=verdict.removals)
+            for key in self._by_author.get(author, ()):
+                self._unjudged.setdefault(key, False)
+        if verdict.removals:
+            removals = [key for key, slot in self._slots.items() if any(kept.removal for kept in slot.kept)]
+            self._unjudged.update(dict.fromkeys(removals, True))
 
     def _recount(self, key: bytes, slot: Slot, journal: Journal, *, again: bool = False) -> None:
         """Choose what counts of one key; `again`: take it out and put it in even if it is the same."""
+        again |= self._unjudged.pop(key, False)
         chosen = self._counting.choose(slot.kept)
         if chosen is slot.counting and not again:
             return
@@ -252,6 +287,8 @@ class RecordSet(RecordView):
         journal = Journal()
         for signed in records:
             slot = self._slots.get(signed.key)
+            if slot is not None and signed.key in self._unjudged:
+                self._recount(signed.key, slot, journal)
             if slot is not None and slot.counting == signed:
                 self._drop(signed.key, slot, signed, journal)
         return journal.close()

@@ -97,7 +97,10 @@ def _acting(
     throttle = Throttle(lambda: storm.bytes_per_s(ground.config.repair_bytes_per_s))
     releasing = Releasing(
         store, ground.network.rpc, knowledge.records, knowledge.key, max_of=sources.max_of, holds=knowledge.own.holds,
-        blocked=lambda: recovering.reason() or talk.homecoming.reason() or about.no_promises,
+        blocked=lambda: recovering.reason()
+        or talk.homecoming.reason()
+        or about.no_promises
+        or knowledge.records.unjudged(),
         on_release=lambda holding: knowledge.holding_changed(holding, False),
     )  # fmt: skip
     executor = Executor(

@@ -124,7 +124,9 @@ class Releasing:
                 refusal = await self._collect(release, nonce, begun.needed)
                 if refusal is not None:
                     return refusal
-            # Nothing may happen between this look and the transaction that depends on it but the thread's start.
+            # Nothing may happen between these looks and the transaction that depends on them but the thread's start.
+            if reason := self._blocked():
+                return reason
             if not self._leases.may_release_now(nonce, self._clock.now_ms()):
                 return "the leases were too old when it came to releasing"
             if self._max_of(root, kept_on) > release.max or (kept_on != kind and self._max_of(root, kind)):

@@ -21,7 +21,7 @@ from node.swarm.refusals import FORK, Refusals
 from node.swarm.seals import Seals
 from node.swarm.storing import entry_of
 from protocol.author import Author, R
-from protocol.changes import COUNTED, Changes, Merged, Status
+from protocol.changes import COUNTED, Changes, Journal, Merged, Status
 from protocol.records import Record, Signed
 from protocol.recordset import RecordSet
 from protocol.stamp import Stamp
@@ -35,6 +35,8 @@ T = TypeVar("T")
 HELD_FACTOR = 4
 HELD_SPARE = 100_000
 """Pins come and go, and records may be on their way: guesses."""
+JUDGED_AT_ONCE = 500
+"""Records counted again between two turns of other tasks, after a change of roles: some 10 ms."""
 
 
 class SharedRecords:
@@ -75,6 +77,7 @@ class SharedRecords:
         self.on_learned: Callable[[Stamp], None] = lambda oldest: None  # of a batch of others' records that are new
         self.on_replaced: Callable[[Sequence[Signed[Record]]], Awaitable[None]] = _nothing  # see `Changes.replaced`
         self._writing = 0  # of our own that are signed and not merged yet
+        self._judging = False
         self._disk = trio.Lock()  # fair, so what was merged first is written first
         self._unwritten: list[Changes] = []  # in the order in which they were merged
         self._replacing = 0
@@ -205,13 +208,15 @@ class SharedRecords:
         Raises:
             StoreError: it still does.
         """
-        await self._settle(self.counting.due(wall_ms()))
+        await self._settle(self.counting.due(wall_ms(), judge_at_once=JUDGED_AT_ONCE))
+        await self._judge()
         if self._owed:
             await self._make_up()
 
     async def ripen(self) -> None:
         """`due` for a peer whose clock is wrong: only what was held back is taken, by the others' time."""
-        await self._settle(self.counting.ripen(self._swarm_ms()))
+        await self._settle(self.counting.ripen(self._swarm_ms(), judge_at_once=JUDGED_AT_ONCE))
+        await self._judge()
 
     async def _merge(self, signed: Sequence[Signed[Record]], *, stored: bool = False, relay: bool = True) -> None:
         outcomes, changes = self._take(signed, self._swarm_ms(), own=stored)
@@ -224,6 +229,7 @@ class SharedRecords:
         news = [one for one, merged in zip(signed, outcomes, strict=True) if merged.relay or stored]
         if news and relay:
             self._on_news(news)
+        await self._judge()
 
     def _look_for_fork(self) -> None:
         if self.counting.forked and not self._forked:
@@ -233,7 +239,7 @@ class SharedRecords:
 
     def _take(self, signed: Sequence[Signed[Record]], now_ms: int, *, own: bool) -> tuple[list[Merged], Changes]:
         """Merge, and never stamp anything earlier than what was taken in."""
-        outcomes, changes = self.counting.merge_all(signed, now_ms)
+        outcomes, changes = self.counting.merge_all(signed, now_ms, judge_at_once=JUDGED_AT_ONCE)
         new = [
             one.stamp
             for one, merged in zip(signed, outcomes, strict=True)
@@ -244,6 +250,27 @@ class SharedRecords:
             if not own:
                 self.on_learned(min(new))
         return outcomes, changes
+
+    def unjudged(self) -> str:
+        """Why nobody may conclude now which images are not wanted, or ""."""
+        is_over = self.counting.is_judged() and not self._judging
+        return "" if is_over else "who may do what has changed, and not all records are judged by it yet"
+
+    async def _judge(self) -> None:
+        """Count again, some at a time, what else a change of roles concerns; shielded, as nobody else would end it."""
+        if self._judging:
+            return
+        self._judging = True
+        try:
+            with trio.CancelScope(shield=True):
+                while not self.counting.is_judged():
+                    journal = Journal()
+                    while not self.counting.is_judged():
+                        await trio.lowlevel.checkpoint()
+                        self.counting.judge_on(journal, JUDGED_AT_ONCE)
+                    await self._settle(journal.close())
+        finally:
+            self._judging = False
 
     async def _settle(self, changes: Changes) -> None:
         """Store what the changes ask for, then tell of them; shielded, because memory has them already."""
