@@ -155,6 +155,10 @@ class RecordView:
         slot = self._slots.get(key)
         return slot is not None and any(kept.digest == signed_digest for kept in slot.kept)
 
+    def keys_by(self, author: str) -> tuple[bytes, ...]:
+        """Return the keys under which records of one author are kept, counting or not."""
+        return tuple(self._by_author.get(PeerId(author), ()))
+
     def records_by(self, author: str) -> tuple[Signed[Record], ...]:
         """Return the counting records of one author."""
         slots = (self._slots[key] for key in self._by_author.get(PeerId(author), ()))

@@ -219,8 +219,7 @@ class RecordSet(RecordView):
         for key in self._counting.judged_keys:
             self._recount(key, self._slots[key], journal)
         for author in verdict.authors:
-            for key in self._by_author.get(author, ()):
-                self._unjudged.setdefault(key, False)
+            self._unjudged = dict.fromkeys(self._by_author.get(author, ()), False) | self._unjudged
         if verdict.removals:
             removals = [key for key, slot in self._slots.items() if any(kept.removal for kept in slot.kept)]
             self._unjudged.update(dict.fromkeys(removals, True))

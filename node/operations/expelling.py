@@ -29,7 +29,7 @@ BATCH = 500
 LISTED = 20
 """Roots that a refusal lists; it says how many there are."""
 AT_ONCE = 2000
-"""Holdings looked at between two turns of other tasks: a few milliseconds."""
+"""Holdings, and records, looked at between two turns of other tasks: a few milliseconds."""
 LIVE = frozenset({"alive", "away", "draining", "leaving", "recovering"})
 
 
@@ -55,7 +55,7 @@ class Expelling:
                 hint="wait until they are copied, or use --force: its copies stay to be fetched while it runs",
                 candidates=[cid_text(root) for root in sole[:LISTED]],
             )
-        theirs = [signed for signed in self._records.records_by(peer) if isinstance(signed.record, Pin | Flow)]
+        theirs = await self._written_by(peer)
         if not request.drop_pins:
             for start in range(0, len(theirs), BATCH):
                 batch = theirs[start : start + BATCH]
@@ -80,6 +80,15 @@ class Expelling:
                 f"{word}: its key is a steward's, whose word counts whether it belongs or not",
                 hint="`charter steward rm` first, with the recovery key",
             )
+
+    async def _written_by(self, peer: PeerId) -> list[Signed[Record]]:
+        """What counts of its pins and flows."""
+        keys, theirs = self._records.keys_by(peer), []
+        for start in range(0, len(keys), AT_ONCE):
+            counting = map(self._records.get, keys[start : start + AT_ONCE])
+            theirs += [one for one in counting if one and one.author == peer and isinstance(one.record, Pin | Flow)]
+            await trio.lowlevel.checkpoint()
+        return theirs
 
     async def _sole_copies(self, peer: PeerId) -> list[bytes]:
         """Wanted roots that it says to hold and no other live peer does, in order."""

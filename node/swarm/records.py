@@ -37,6 +37,8 @@ HELD_SPARE = 100_000
 """Pins come and go, and records may be on their way: guesses."""
 JUDGED_AT_ONCE = 500
 """Records counted again between two turns of other tasks, after a change of roles: some 10 ms."""
+TOLD_AT_ONCE = 5000
+"""Roots that others are told of between two turns: some 10 ms."""
 
 
 class SharedRecords:
@@ -268,7 +270,12 @@ class SharedRecords:
                     while not self.counting.is_judged():
                         await trio.lowlevel.checkpoint()
                         self.counting.judge_on(journal, JUDGED_AT_ONCE)
-                    await self._settle(journal.close())
+                    changes = journal.close()
+                    await self._settle(replace(changes, roots=frozenset()))
+                    roots = list(changes.roots)
+                    for start in range(0, len(roots), TOLD_AT_ONCE):
+                        self._on_change(Changes(roots=frozenset(roots[start : start + TOLD_AT_ONCE])))
+                        await trio.lowlevel.checkpoint()
         finally:
             self._judging = False
 
