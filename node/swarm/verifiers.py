@@ -15,7 +15,7 @@ from protocol.identity import Claim, verify_all
 log = logging.getLogger("pinakothek.records")
 
 LEAST_CLAIMS = 100
-"""Fewer are checked in a thread: 6 ms, less than what starting a process costs, should none be there."""
+"""Fewer are checked in a thread: 4 ms, less than what starting a process costs, should none be there."""
 IDLE_S = 30.0
 GRACE_S = 5.0
 LIMIT_S = 60.0
