@@ -213,12 +213,19 @@ class Uploads:
         if ticket is None or upload_id in self._receiving or upload_id in self._completing:
             return False
         if ticket.job is None:
-            return ticket.expires_ms <= wall_ms()
+            return ticket.expires_ms <= wall_ms() and not await self._is_taken_in(upload_id)
         try:
             job = await self._jobs.get(ticket.job)
             return job.has_ended and not self._jobs.keeps(job)
         except NotFound:
             return True
+
+    async def _is_taken_in(self, upload_id: str) -> bool:
+        """Whether a job takes it in of which its ticket does not say so: the daemon was killed, or its asker left, between both."""
+        job = await trio.to_thread.run_sync(self._jobs.ledger.find, uploaded.KIND, upload_id)
+        if job is not None:
+            await trio.to_thread.run_sync(self._tickets.taken_in_by, upload_id, job.id)
+        return job is not None
 
     async def _forget(self, ticket: Ticket) -> None:
         backend = None if ticket.kind is None else self._staging().get(ticket.kind)

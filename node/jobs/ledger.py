@@ -140,6 +140,11 @@ class Ledger:
         with self.reading() as db:
             return self._get(db, job_id)
 
+    def find(self, kind: str, key: str) -> Job | None:
+        """The job of a kind that has this key, if there is one."""
+        found = self._jobs("WHERE kind = ? AND key = ?", (kind, key))
+        return found[0] if found else None
+
     def with_state(self, state: State) -> list[Job]:
         """All jobs in a state."""
         return self._jobs("WHERE state = ? ORDER BY id", (state,))

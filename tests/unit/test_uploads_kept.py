@@ -13,7 +13,7 @@ from node.ingest.uploaded import TRIES
 from node.jobs.errors import Trouble
 from node.jobs.job import State
 from store.backends import UPLOADS, Range
-from store.errors import BackendRefused, DagMalformed, StoreError, StoreFull
+from store.errors import BackendRefused, BackendUnavailable, DagMalformed, StoreError, StoreFull
 from tests.unit.test_uploads import PICTURE, Bucket, asked, pieces, running
 
 
@@ -76,7 +76,7 @@ async def test_a_bucket_that_is_left_out_of_the_configuration_for_now_loses_no_u
         opened = await house.uploads.open(asked(options=AddOptions(flow="bucket")))
         bucket.put(UPLOADS, opened.ticket.id, [PICTURE])
     async with running(tmp_path) as house:
-        job = await house.uploads.complete(opened.ticket.id)
+        await house.uploads.complete(opened.ticket.id)
         with trio.fail_after(30):
             async with aclosing(house.jobs.since(0)) as happenings:
                 async for told in happenings:
@@ -84,7 +84,39 @@ async def test_a_bucket_that_is_left_out_of_the_configuration_for_now_loses_no_u
                         break
         assert told.happening.kind == "retrying"
     async with running(tmp_path, bucket) as house:
-        await house.jobs.retry(job.id)
+        assert (await house.done(opened)).state is State.DONE
+
+
+async def test_what_a_job_takes_in_stays_although_its_ticket_does_not_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon was killed, or its asker left, between the job and the ticket; and the ticket has expired since."""
+
+    class Away(Bucket):
+        away = True
+
+        def get(self, root: bytes, name: str, part: Range | None = None) -> bytes:
+            if self.away:
+                raise BackendUnavailable("s3", "did not answer in time")
+            return super().get(root, name, part)
+
+    bucket = Away()
+
+    def killed(upload_id: str, job: int) -> None:
+        raise Failed("killed")
+
+    async with running(tmp_path, bucket) as house:
+        opened = await house.uploads.open(asked(options=AddOptions(flow="bucket")))
+        bucket.put(UPLOADS, opened.ticket.id, [PICTURE])
+        with monkeypatch.context() as patch:
+            patch.setattr(house.uploads._tickets, "taken_in_by", killed)
+            with pytest.raises(Failed, match="killed"):
+                await house.uploads.complete(opened.ticket.id)
+        with monkeypatch.context() as patch:
+            patch.setattr("node.ingest.uploads.wall_ms", lambda: opened.ticket.expires_ms)
+            await house.uploads.sweep()
+        assert bucket.stat(UPLOADS, opened.ticket.id)
+        bucket.away = False
         assert (await house.done(opened)).state is State.DONE
 
 
