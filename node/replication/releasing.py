@@ -45,6 +45,11 @@ PIN_OVERHEAD_BYTES = 8
 PROOFS_AT_ONCE = 4
 """Of each kind. A proof reads a whole root: whoever asks for many must not keep every thread from its work."""
 
+SLOW_READ_S = 10.0
+READ_HOLDS_S = 900.0
+"""A copy that took longer than the former to read whole counts as read for the latter: an asker gives up before, and asks
+again; else a root of many gigabytes would be read over and over, and never let go. Guesses."""
+
 
 class SteadyClock:
     """Wall-clock milliseconds at the start plus what a clock that never jumps counted since, sleep of the machine included.
@@ -96,6 +101,7 @@ class Releasing:
         kept = map(Lease.from_bytes, store.facts(FACT).values())
         self._leases = Leases(key.peer_id, kept, now_ms=self._clock.now_ms())
         self._told_of_start: set[str] = set()
+        self._read_until_s: dict[tuple[bytes, str], float] = {}
         self.counts: Counter[str] = Counter()
 
     # the asker's side
@@ -297,9 +303,16 @@ class Releasing:
         return prove(nonce, self._key.peer_id, root, get)
 
     def _read_all(self, root: bytes, kind: str) -> None:
-        """Hash every block of a copy here (in a thread)."""
+        """Hash every block of a copy here, unless that took long and is not long ago (in a thread)."""
+        began_s = steady_s()
+        if began_s < self._read_until_s.get((root, kind), began_s):
+            return
         for _ in walk(root, self._store.reader(kind)):
             pass
+        now_s = steady_s()
+        if now_s - began_s > SLOW_READ_S:
+            still = {copy: until_s for copy, until_s in self._read_until_s.items() if until_s > now_s}
+            self._read_until_s = {**still, (root, kind): now_s + READ_HOLDS_S}
 
     def _expected(self, nonce: bytes, root: bytes, kind: str, owners: frozenset[str]) -> dict[str, bytes]:
         """What each owner has to prove the root with (in a thread)."""

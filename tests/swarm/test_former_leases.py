@@ -1,19 +1,24 @@
 """What is let go, and what is not: leases of an asker that was killed, and roots that a pin may want again."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import trio
 
 from node.events import wall_ms
+from node.replication import releasing
 from node.replication.planner import Release
 from node.replication.releasing import FACT, Releasing, _fact
 from node.swarm.replica_calls import answer_replica_calls
 from protocol.author import Author
+from protocol.lease_messages import LeaseAnswer, LeaseAsk
 from protocol.leases import Lease
 from protocol.pin import Pin
 from store.cid import RAW, cid_of
 from store.store import Owner
+from tests.backends.images import image
 from tests.net.hosts import connect_all
 from tests.swarm.fellows import Founded, Honest, honest
 
@@ -92,3 +97,33 @@ async def test_what_nobody_wants_stays_while_it_waits_for_a_slow_disk_to_be_put_
                     await trio.lowlevel.checkpoint()
             assert await made.release(release) == "pins that were cut short are being put aside"
         assert await made.release(release) is None
+
+
+async def test_a_copy_that_takes_long_to_read_is_not_read_anew_each_time_that_its_asker_has_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a root of many gigabytes is read over and over, and never let go."""
+    founded, one = Founded(2), image("one", size_bytes=3000)
+    async with honest(founded, founded.keys[0], tmp_path / "peer") as peer:
+        peer.store.put(one.blocks.items(), owner=Owner("fetch", one.root))
+        peer.store.hold(one.root, kind="ipfs", blocks=list(one.blocks), size_bytes=1, frm=Owner("fetch", one.root))
+        made, asker, reads, now_s, took_s = releasing_of(peer), founded.keys[1].peer_id, 0, 0.0, 1.0
+
+        def walked(root: bytes, get: object) -> Iterator[bytes]:
+            nonlocal reads, now_s
+            reads, now_s = reads + 1, now_s + took_s
+            return iter(())
+
+        async def asked(nonce: int) -> LeaseAnswer:
+            ask = LeaseAsk(nonce=bytes([nonce]) * 32, root=one.root, kind="ipfs", to=asker, max=1, pins=(), until_ms=1)
+            return await made.answer(asker, ask)
+
+        monkeypatch.setattr(releasing, "walk", walked)
+        monkeypatch.setattr(releasing, "steady_s", lambda: now_s)
+        for nonce, (read_s, in_all) in enumerate([(1.0, 1), (1.0, 2), (60.0, 3), (60.0, 3), (60.0, 3)]):
+            took_s = read_s
+            answer = await asked(nonce)
+            assert (answer.granted, answer.proof is not None, reads) == (True, True, in_all)
+        now_s += releasing.READ_HOLDS_S
+        await asked(9)
+        assert reads == 4
