@@ -5,6 +5,7 @@ Opaque bytes go in and come out; the later entry of one key replaces the former.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import apsw
 
@@ -51,7 +52,7 @@ def _put_some(batch: Batch, entries: Sequence[RecordEntry]) -> None:
         placed.append((key, entry.kind, entry.raw, readable, number, offset_bytes, len(line), entry.seal))
     for at in range(0, len(placed), ROWS_AT_ONCE):
         some = placed[at : at + ROWS_AT_ONCE]
-        batch.db.execute(_SET.format(", ".join([_ROW] * len(some))), [value for row in some for value in row])
+        batch.db.execute(_SET.format(", ".join([_ROW] * len(some))), list(chain.from_iterable(some)))
 
 
 def forget(batch: Batch, keys: Iterable[bytes]) -> None:
