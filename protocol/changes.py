@@ -52,11 +52,14 @@ class Merged:
         status: what became of the record; with `COUNTS` and `KEPT` it is new here.
         reason: why, where it was refused, held back or kept without a role for it; else empty.
         changes: see `Changes`.
+        later: where the author's later word made it stale and does not count, that word: sync brings it to nobody, and
+            whoever has not heard it would go on with this record for ever.
     """
 
     status: Status
     reason: str = ""
     changes: Changes = NOTHING
+    later: Signed[Record] | None = None
 
     @property
     def changed_roots(self) -> frozenset[bytes]:

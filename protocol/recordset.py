@@ -117,8 +117,8 @@ class RecordSet(RecordView):
             slot = self._slots.get(key)
             if slot is not None and key in self._unjudged:  # what counts no longer must not outlive what does
                 self._recount(key, slot, journal)
-            if slot is not None and slot.counting is not None and slot.counting.digest == digest:
-                self._end(key, slot, slot.counting, journal)
+            if slot is not None and (signed := slot.find(digest)) is not None:
+                self._end(key, slot, signed, journal)
         self._take_held(now_ms, journal)
         return self._close(journal, judge_at_once)
 
@@ -179,7 +179,9 @@ class RecordSet(RecordView):
         slot = slot or Slot()
         displaced = slot.put(signed)
         if displaced is None:
-            return Merged(status=Status.STALE, reason="its author has written a later one")
+            later = slot.later_than(signed)
+            hidden = None if later is None or self._counting.stands(later) else later
+            return Merged(status=Status.STALE, reason="its author has written a later one", later=hidden)
         self._slots[signed.key] = slot
         self._by_author[signed.author].add(signed.key)
         for old in displaced:
@@ -190,6 +192,7 @@ class RecordSet(RecordView):
         self._recount(signed.key, slot, journal)
         if slot.counting is signed:
             return COUNTED
+        self._note_end(signed)
         reason = "" if self._counting.stands(signed) else f"{signed.author} has no role for it"
         return Merged(status=Status.KEPT, reason=reason)
 
@@ -230,6 +233,9 @@ class RecordSet(RecordView):
         chosen = self._counting.choose(slot.kept)
         if chosen is slot.counting and not again:
             return
+        for kept in slot.kept if again else ():
+            if kept is not chosen:
+                self._note_end(kept)
         if slot.counting is not None:
             self._uncount(slot.counting, journal)
             if chosen is not slot.counting and isinstance(slot.counting.record, Pin):
@@ -274,12 +280,22 @@ class RecordSet(RecordView):
             return
         leaves = leaves_ms(ends)
         if leaves <= self._time_ms:
-            self._drop(key, slot, signed, journal)
+            if signed is slot.counting:
+                self._drop(key, slot, signed, journal)
+            else:  # one without a role would keep its author's earlier word out for ever, which others take
+                stands = self._counting.stands(signed)
+                self._forget(key, slot, slot.drop_up_to(signed) if stands else slot.remove([signed]), journal)
             return
         if ends <= self._time_ms and isinstance(signed.record, Pin):
             self._pins.discard(cast("SignedPin", signed))
             journal.roots.add(signed.record.root)
         heapq.heappush(self._ends, (leaves if ends <= self._time_ms else ends, key, signed.digest))
+
+    def _note_end(self, signed: Signed[Record]) -> None:
+        """It does not count, and is forgotten with its tombstone all the same."""
+        ends = ends_ms(signed.record, self._counting.trash_days)
+        if ends is not None:
+            heapq.heappush(self._ends, (leaves_ms(ends), signed.key, signed.digest))
 
     def set_aside(self, records: Iterable[Signed[Record]]) -> Changes:
         """Forget records that count here, with all that they have outlived, as tombstones are forgotten."""
@@ -295,12 +311,16 @@ class RecordSet(RecordView):
     def _drop(self, key: bytes, slot: Slot, signed: Signed[Record], journal: Journal) -> None:
         self._uncount(signed, journal)
         slot.counting = None
-        for gone in slot.drop_up_to(signed):
-            journal.forget(gone.storage_key)
-            self._by_author[gone.author].discard(key)
-        for kept in slot.kept:
-            self._by_author[kept.author].add(key)
+        self._forget(key, slot, slot.drop_up_to(signed), journal)
         if slot.kept:
             self._recount(key, slot, journal)
-        else:
+
+    def _forget(self, key: bytes, slot: Slot, gone: Iterable[Signed[Record]], journal: Journal) -> None:
+        """What a slot has just let go."""
+        for signed in gone:
+            journal.forget(signed.storage_key)
+            self._by_author[signed.author].discard(key)
+        for kept in slot.kept:
+            self._by_author[kept.author].add(key)
+        if not slot.kept:
             del self._slots[key]

@@ -4,6 +4,8 @@ A removal (a trashed or deleted pin, a deleted flow) does not displace its autho
 never come to count, and then that one must still be there.
 """
 
+from collections.abc import Collection
+
 from protocol.records import Record, Signed
 
 
@@ -38,8 +40,20 @@ class Slot:
         self.kept = (*(other for other in self.kept if other not in displaced), signed)
         return tuple(displaced)
 
+    def later_than(self, signed: Signed[Record]) -> Signed[Record] | None:
+        """Return its author's word for which a record was not kept."""
+        later = [other for other in self.kept if other.author == signed.author and other.rank > signed.rank]
+        return next((other for other in later if signed.removal or not other.removal), None)
+
     def drop_up_to(self, tombstone: Signed[Record]) -> tuple[Signed[Record], ...]:
         """Forget a tombstone with all that it has outlived; return them."""
-        gone = tuple(other for other in self.kept if other.rank <= tombstone.rank)
-        self.kept = tuple(other for other in self.kept if other.rank > tombstone.rank)
-        return gone
+        return self.remove([other for other in self.kept if other.rank <= tombstone.rank])
+
+    def remove(self, gone: Collection[Signed[Record]]) -> tuple[Signed[Record], ...]:
+        """Forget these; return them."""
+        self.kept = tuple(other for other in self.kept if other not in gone)
+        return tuple(gone)
+
+    def find(self, digest: bytes) -> Signed[Record] | None:
+        """Return the kept record of this digest."""
+        return next((kept for kept in self.kept if kept.digest == digest), None)

@@ -173,7 +173,7 @@ class CatchingUp:
         self._coming, self._coming_since_s = 0, trio.current_time()
 
         async def take(step: Step) -> None:
-            if step.records and await self._records.accept(step.records, relay=False):
+            if step.records and await self._records.accept(step.records, relay=False, compared=True):
                 raise Refused(Reason.BAD_SIGNATURE, "records that are malformed or forged")
             self._coming += len(step.records)
             if came is not None and step.records:

@@ -128,12 +128,14 @@ class SharedRecords:
         """Roots that one peer can hold, by what is wanted: nobody's memory is for a liar to fill."""
         return HELD_FACTOR * self.counting.root_count + HELD_SPARE
 
-    async def accept(self, raws: Sequence[bytes], *, relay: bool = True) -> int:
+    async def accept(self, raws: Sequence[bytes], *, relay: bool = True, compared: bool = False) -> int:
         """Take in others' records: check, merge, store, then act on them and pass on what is new.
 
         Args:
             relay: False for what came by gossip, which carries it on by itself, or by sync, which is everyone's own
                 affair: a newcomer that passed on all it gets would send every member all there is.
+            compared: True for what sync brought. What counts there and not here, because its author has written a later
+                one that does not, would tell the two apart for ever: then that one is passed on.
 
         Returns:
             How many of them were malformed, forged or refused.
@@ -141,7 +143,7 @@ class SharedRecords:
         parsed, bad = await parse_all(raws, self._verify)
         for reason in bad:
             self.refusals.count_reason(reason)
-        await self._merge(parsed, relay=relay)
+        await self._merge(parsed, relay=relay, compared=compared)
         return len(bad)
 
     @property
@@ -220,7 +222,9 @@ class SharedRecords:
         await self._settle(self.counting.ripen(self._swarm_ms(), judge_at_once=JUDGED_AT_ONCE))
         await self._judge()
 
-    async def _merge(self, signed: Sequence[Signed[Record]], *, stored: bool = False, relay: bool = True) -> None:
+    async def _merge(
+        self, signed: Sequence[Signed[Record]], *, stored: bool = False, relay: bool = True, compared: bool = False
+    ) -> None:
         outcomes, changes = self._take(signed, self._swarm_ms(), own=stored)
         if not stored:
             for merged in outcomes:
@@ -231,6 +235,8 @@ class SharedRecords:
         news = [one for one, merged in zip(signed, outcomes, strict=True) if merged.relay or stored]
         if news and relay:
             self._on_news(news)
+        if compared and (later := [merged.later for merged in outcomes if merged.later is not None]):
+            self._on_news(later)
         await self._judge()
 
     def _look_for_fork(self) -> None:
