@@ -83,6 +83,7 @@ class CatchingUp:
         self._look = trio.Event()
         self._coming = 0  # records that the sync under way has brought
         self._coming_since_s = -math.inf
+        self._begun_s: dict[str, float] = {}  # the last sync with each
         self.synced_with: set[str] = set()
         self.trigger = SyncTrigger(after_s=SYNC_AFTER_S, every_s=SYNC_EVERY_S)
         self.synced = trio.Event()
@@ -116,7 +117,9 @@ class CatchingUp:
         while True:
             now_s = trio.current_time()
             if candidates := self.trigger.candidates(self._reachable() - self._unsynced(), now_s):
-                peer = random.choice([p for p in candidates if p not in self.synced_with] or candidates)
+                # Everybody in turn: one with whom it fails each time must not be the only one who is asked.
+                peer = min(candidates, key=lambda p: (self._begun_s.get(p, -math.inf), random.random()))
+                self._begun_s[peer] = now_s
                 self.trigger.started(now_s)
                 with trio.move_on_after(SYNC_TIMEOUT_S) as limit:
                     await self._sync_with(peer)
