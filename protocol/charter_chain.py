@@ -68,6 +68,14 @@ class CharterChain:
     def was_steward(self, key: str) -> bool:
         return key in self.steward_terms
 
+    def allows(self, signed: Signed[Record]) -> bool:
+        """Tell whether a charter is valid by those that are: the first of this swarm, or one that may follow."""
+        charter = _charter(signed)
+        if charter.number == 1:
+            return charter_hash(signed.raw) == self.swarm and signed.author in charter.stewards
+        named = [_charter(self.valid[each]) for each in charter.previous if each in self.valid]
+        return len(named) == len(charter.previous) and _follows(signed, named)
+
     def rebuild(self, charters: list[Signed[Record]]) -> None:
         """Judge anew from every charter known, valid or not."""
         self.valid = {}

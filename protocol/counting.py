@@ -15,10 +15,8 @@ from operator import attrgetter
 from typing import Final
 
 from protocol.admission import CURATOR, Admission, Departure, Expulsion
-from protocol.certificate import chain_of
 from protocol.charter import DEFAULT_REPLICAS, DEFAULT_TRASH_DAYS, Charter, charter_hash
 from protocol.charter_chain import CharterChain
-from protocol.errors import Refused
 from protocol.fields import Replicas
 from protocol.identity import PeerId
 from protocol.records import Pin, Record, Signed
@@ -73,15 +71,19 @@ class Counting:
         """Tell whether an author has, or once had by a steward's word, any standing here."""
         return author in self.roles.standings or self.charters.was_steward(author)
 
-    def stands_alone(self, signed: Signed[Record]) -> bool:
-        """Tell whether a record proves itself, whoever wrote it: an admission with a chain from a steward."""
-        if not isinstance(signed.record, Admission):
-            return False
-        try:
-            chain = chain_of(signed.record, self._swarm)
-        except Refused:
-            return False
-        return self.charters.is_steward(chain.steward, chain.certificate.stamp)
+    def may_count(self, signed: Signed[Record]) -> bool:
+        """Tell whether a record that is new here may come to count, by what is known now."""
+        record = signed.record
+        if isinstance(record, Charter):
+            return self.charters.allows(signed)
+        if isinstance(record, Departure):
+            return signed.author in self.roles.standings
+        if isinstance(record, Admission) and record.certificate is not None:
+            chain = self._chains.chain(signed)  # by which it proves itself, whoever wrote it
+            return chain is not None and self.charters.is_steward(chain.steward, chain.certificate.stamp)
+        if isinstance(record, Admission | Expulsion):
+            return self.charters.is_steward(signed.author, signed.stamp)
+        return self.stands(signed)
 
     def judge(self, records: list[Signed[Record]]) -> Verdict:
         """Judge anew from every kept charter, admission, expulsion and departure."""
@@ -91,6 +93,7 @@ class Counting:
         self.charters = CharterChain(self._swarm)
         self.charters.rebuild([signed for signed in records if isinstance(signed.record, Charter)])
         self.roles = judge(self.charters, self._chains, records)
+        self._chains.keep_only({signed.digest for signed in records})
         charter_now = self.charters.charter
         self.trash_days = DEFAULT_TRASH_DAYS if charter_now is None else charter_now.trash_days
         self._curators = frozenset(peer for peer, standing in self.roles.standings.items() if CURATOR in standing.roles)

@@ -12,7 +12,7 @@ clock is off can pause expiry by not calling it.
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Set
 from dataclasses import replace
 from operator import attrgetter
 from typing import Final, cast
@@ -32,8 +32,14 @@ from protocol.slots import Slot
 
 UNKNOWN_AUTHORS: Final = 64
 RECORDS_PER_UNKNOWN_AUTHOR: Final = 1000
-"""What is kept of authors without a role, whose admission may be under way: a bound on what a lying member can make
-every peer hold. What is refused comes back by sync once they are admitted."""
+IDLE_WORDS_PER_AUTHOR: Final = 16
+IDLE_BYTES: Final = 4096
+"""What is kept of records that do not count, of authors unknown or with another role, whose admission may be under way:
+a bound on what a lying member can make every peer hold, 64 authors of 1,000 times 4 KiB. What governs if it counts is
+fewer, as all of it is looked at whenever roles change. What is refused comes back by sync once it counts."""
+OUTDATED: Final = "its author has written a later one"
+IDLE_WORDS: Final = (b"a", b"e", b"d")
+"""What a record's key begins with that governs, charters apart."""
 
 
 class RecordSet(RecordView):
@@ -77,12 +83,34 @@ class RecordSet(RecordView):
                 others to `judge_on`; None: all of them.
         """
         journal = Journal()
-        latest_ms = now_ms + AHEAD_MS
-        outcomes = [
-            self._hold_back(signed) if signed.record.stamp.ms > latest_ms else self._take(signed, journal)
-            for signed in records
-        ]
+        outcomes = self._take_all(list(records), journal, latest_ms=now_ms + AHEAD_MS)
         return outcomes, self._close(journal, judge_at_once)
+
+    def _take_all(
+        self, records: list[Signed[Record]], journal: Journal, *, latest_ms: int | None = None
+    ) -> list[Merged]:
+        """Take in records: charters, then what else governs, then all others, in order.
+
+        Roles are judged once after each: they would be as often as there are records that might change them, for whoever
+        writes those by the thousand.
+        """
+        outcomes: dict[int, Merged] = {}
+        for turn in _turns(records):
+            put = []
+            for number in turn:
+                signed = records[number]
+                ahead = latest_ms is not None and signed.record.stamp.ms > latest_ms
+                merged = self._hold_back(signed) if ahead else self._put(signed, journal)
+                if merged is not None:
+                    outcomes[number] = merged
+                elif self._counting.concerns(signed):
+                    put.append(number)
+                else:
+                    outcomes[number] = self._counted(signed, journal)
+            if put:
+                self._judge({records[number].key for number in put}, journal)
+            outcomes.update((number, self._counted(records[number], journal)) for number in put)
+        return [outcomes[number] for number in range(len(records))]
 
     def is_judged(self) -> bool:
         """What counts is what should, by the roles and the charter of now; else `judge_on` has something to do."""
@@ -129,10 +157,12 @@ class RecordSet(RecordView):
         return self._close(journal, judge_at_once)
 
     def _take_held(self, now_ms: int, journal: Journal) -> None:
+        ripe = []
         while self._held and self._held[0][0] <= now_ms:
             signed = heapq.heappop(self._held)[2]
             self._held_digests[signed.author].discard(signed.digest)
-            self._take(signed, journal)
+            ripe.append(signed)
+        self._take_all(ripe, journal)
 
     def next_due_ms(self) -> int | None:
         """Return when `due` has something to do next, or None."""
@@ -153,7 +183,8 @@ class RecordSet(RecordView):
         self._judge(news, journal)
         self.judge_on(journal, len(self._unjudged))
         for signed in others:
-            self._take(signed, journal)
+            if self._put(signed, journal, has_place=True) is None:
+                self._counted(signed, journal)
 
     def _hold_back(self, signed: Signed[Record]) -> Merged:
         if not self._counting.known_author(signed.author):
@@ -167,28 +198,34 @@ class RecordSet(RecordView):
         heapq.heappush(self._held, (signed.stamp.ms - AHEAD_MS, signed.digest, signed))
         return Merged(status=Status.HELD_BACK, reason="stamped more than 5 minutes ahead")
 
-    def _take(self, signed: Signed[Record], journal: Journal) -> Merged:
+    def _put(self, signed: Signed[Record], journal: Journal, *, has_place: bool = False) -> Merged | None:
+        """Keep a record, or say why not; `has_place`: it was kept before a restart."""
         slot = self._slots.get(signed.key)
         if slot is not None and signed in slot.kept:
             return KNOWN
         ends = ends_ms(signed.record, self._counting.trash_days)
         if ends is not None and leaves_ms(ends) <= self._time_ms:
             return Merged(status=Status.STALE, reason="a tombstone of more than 30 days")
-        if refused := self._no_room(signed):
+        if not has_place and (refused := self._no_room(signed)):
             return Merged(status=Status.REFUSED, reason=refused)
         slot = slot or Slot()
         displaced = slot.put(signed)
         if displaced is None:
             later = slot.later_than(signed)
             hidden = None if later is None or self._counting.stands(later) else later
-            return Merged(status=Status.STALE, reason="its author has written a later one", later=hidden)
+            return Merged(status=Status.STALE, reason=OUTDATED, later=hidden)
         self._slots[signed.key] = slot
         self._by_author[signed.author].add(signed.key)
         for old in displaced:
             journal.forget(old.storage_key)
         journal.store(signed)
-        if self._counting.concerns(signed):
-            self._judge({signed.key}, journal)
+        return None
+
+    def _counted(self, signed: Signed[Record], journal: Journal) -> Merged:
+        """Count again what a record just put in place is about; what became of it."""
+        slot = self._slots.get(signed.key)
+        if slot is None or signed not in slot.kept:
+            return Merged(status=Status.STALE, reason=OUTDATED)
         self._recount(signed.key, slot, journal)
         if slot.counting is signed:
             return COUNTED
@@ -197,20 +234,25 @@ class RecordSet(RecordView):
         return Merged(status=Status.KEPT, reason=reason)
 
     def _no_room(self, signed: Signed[Record]) -> str:
-        """Say why a record cannot be kept at all, or nothing."""
-        is_charter = isinstance(signed.record, Charter)
-        if not is_charter and (self._counting.known_author(signed.author) or self._counting.stands_alone(signed)):
-            return ""
+        """Say why a record cannot be kept at all, or nothing: what counts always has its place."""
         keys = self._by_author.get(signed.author, ())
-        if is_charter:
-            charters = sum(1 for key in keys if key[:1] == b"c")
-            return (
-                f"{charters} charters of {signed.author} are known already" if charters >= CHARTERS_PER_AUTHOR else ""
+        if isinstance(signed.record, Charter) and _number_of(keys, b"c") >= CHARTERS_PER_AUTHOR:
+            return f"{CHARTERS_PER_AUTHOR} charters of {signed.author} are known already"
+        if self._counting.may_count(signed):
+            return ""
+        nobody = f"{signed.author} has no role for it"
+        if len(signed.raw) > IDLE_BYTES:
+            return f"{nobody}, and it has {len(signed.raw)} bytes"
+        if signed.key[:1] in IDLE_WORDS and _number_of(keys, *IDLE_WORDS) >= IDLE_WORDS_PER_AUTHOR:
+            return f"{nobody}, and {IDLE_WORDS_PER_AUTHOR} like it are known already"
+        if len(keys) >= RECORDS_PER_UNKNOWN_AUTHOR and not isinstance(signed.record, Charter):
+            return nobody
+        if not keys and not self._counting.known_author(signed.author):
+            unknown = sum(
+                1 for author, kept in self._by_author.items() if kept and not self._counting.known_author(author)
             )
-        if len(keys) >= RECORDS_PER_UNKNOWN_AUTHOR:
-            return f"{signed.author} has no role"
-        if not keys and sum(1 for a in self._by_author if not self._counting.known_author(a)) >= UNKNOWN_AUTHORS:
-            return f"{signed.author} has no role, nor have {UNKNOWN_AUTHORS} others"
+            if unknown >= UNKNOWN_AUTHORS:
+                return f"{nobody}, nor have {UNKNOWN_AUTHORS} others"
         return ""
 
     def _judge(self, news: Set[bytes], journal: Journal) -> None:
@@ -219,6 +261,11 @@ class RecordSet(RecordView):
         verdict = self._counting.judge([kept for slot in slots for kept in slot.kept])
         journal.roles |= verdict.roles
         journal.charter |= verdict.charter
+        for signed in self._counting.roles.surplus:
+            gone = (slot := self._slots[signed.key]).remove([signed])
+            self._recount(signed.key, slot, journal)
+            self._forget(signed.key, slot, gone, journal)
+        self._counting.judged_keys &= self._slots.keys()
         for key in self._counting.judged_keys:
             self._recount(key, self._slots[key], journal)
         for author in verdict.authors:
@@ -324,3 +371,16 @@ class RecordSet(RecordView):
             self._by_author[kept.author].add(key)
         if not slot.kept:
             del self._slots[key]
+
+
+def _turns(records: list[Signed[Record]]) -> tuple[list[int], list[int], list[int]]:
+    """Sort records by number into charters, what else governs, and all others."""
+    turns: tuple[list[int], list[int], list[int]] = [], [], []
+    for number, signed in enumerate(records):
+        letter = signed.key[:1]
+        turns[0 if letter == b"c" else 1 if letter in IDLE_WORDS else 2].append(number)
+    return turns
+
+
+def _number_of(keys: Collection[bytes], *letters: bytes) -> int:
+    return sum(1 for key in keys if key[:1] in letters)

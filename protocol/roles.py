@@ -4,8 +4,10 @@ That is a few hundred records, and they change rarely; so nothing here is increm
 set alone, never on the order in which it arrived.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from protocol.admission import CURATOR, KEEPER, ROLES, Admission, Departure, Expulsion
 from protocol.certificate import Chain, chain_of
@@ -14,6 +16,9 @@ from protocol.errors import Refused
 from protocol.identity import PeerId
 from protocol.records import Record, Signed
 from protocol.stamp import ZERO, Stamp
+
+OVER_USED: Final = 64
+"""Admissions of one certificate that are kept although they do not count: guess."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +52,13 @@ class Roles:
         standings: what holds for each peer.
         counting: digests of the records that count for it.
         redeemed: peers with a right admission under each certificate (by its hash), over-used ones included.
+        surplus: right admissions that cannot count, as enough others under their certificate come before them; not kept.
     """
 
     standings: dict[PeerId, Standing] = field(default_factory=dict)
     counting: set[bytes] = field(default_factory=set)
     redeemed: dict[bytes, frozenset[PeerId]] = field(default_factory=dict)
+    surplus: tuple[Signed[Record], ...] = ()
 
     def roles_of(self, peer: str) -> tuple[str, ...]:
         standing = self.standings.get(PeerId(peer))
@@ -77,6 +84,11 @@ class ChainCache:
             except Refused:
                 self._known[signed.digest] = None
         return self._known[signed.digest]
+
+    def keep_only(self, digests: Set[bytes]) -> None:
+        """Forget the chains of all other admissions."""
+        for digest in self._known.keys() - digests:
+            del self._known[digest]
 
 
 def judge(charters: CharterChain, chains: ChainCache, records: list[Signed[Record]]) -> Roles:
@@ -158,6 +170,7 @@ def _admissions(
     own_word: dict[PeerId, Signed[Record]] = {}
     first: dict[bytes, dict[PeerId, Signed[Record]]] = {}
     certified: dict[bytes, Chain] = {}
+    right: dict[bytes, list[Signed[Record]]] = {}
     for signed in records:
         admission = signed.record
         if not isinstance(admission, Admission):
@@ -172,6 +185,7 @@ def _admissions(
         chain = chains.chain(signed)
         if chain is not None and charters.is_steward(chain.steward, chain.certificate.stamp):
             certified[chain.certificate_hash] = chain
+            right.setdefault(chain.certificate_hash, []).append(signed)
             under = first.setdefault(chain.certificate_hash, {})
             if peer not in under or signed.rank < under[peer].rank:
                 under[peer] = signed
@@ -182,7 +196,14 @@ def _admissions(
         roles.redeemed[certificate_hash] = frozenset(under)
         for signed in sorted(under.values(), key=_first_come)[: certificate.uses]:
             _give(given, roles, signed, certificate.stamp, by_steward=False)
+    roles.surplus = tuple(signed for under in right.values() for signed in _surplus(under, roles.counting))
     return given
+
+
+def _surplus(right: list[Signed[Record]], counting: set[bytes]) -> list[Signed[Record]]:
+    """Whoever holds an invite's line can redeem it for as many as he makes up: of what is over-used some are kept."""
+    idle = [signed for signed in right if signed.digest not in counting]
+    return sorted(idle, key=attrgetter("rank"))[OVER_USED:] if len(idle) > OVER_USED else []
 
 
 def _give(
