@@ -37,6 +37,7 @@ IDLE_BYTES: Final = 4096
 """What is kept of records that do not count, of authors unknown or with another role, whose admission may be under way:
 a bound on what a lying member can make every peer hold, 64 authors of 1,000 times 4 KiB. What governs if it counts is
 fewer, as all of it is looked at whenever roles change. What is refused comes back by sync once it counts."""
+ENDS_SPARE: Final = 1000
 OUTDATED: Final = "its author has written a later one"
 IDLE_WORDS: Final = (b"a", b"e", b"d")
 """What a record's key begins with that governs, charters apart."""
@@ -59,6 +60,7 @@ class RecordSet(RecordView):
         self.tally: OrderedSet[Signed[Record]] = OrderedSet(attrgetter("place"), attrgetter("digest"))
         self._time_ms = 0
         self._ends: list[tuple[int, bytes, bytes]] = []
+        self._most_ends = ENDS_SPARE
         self._held: list[tuple[int, bytes, Signed[Record]]] = []
         self._held_digests: dict[PeerId, set[bytes]] = {}
         self._unjudged: dict[bytes, bool] = {}  # what is to be counted again, see `_recount`
@@ -235,8 +237,8 @@ class RecordSet(RecordView):
 
     def _no_room(self, signed: Signed[Record]) -> str:
         """Say why a record cannot be kept at all, or nothing: what counts always has its place."""
-        keys = self._by_author.get(signed.author, ())
-        if isinstance(signed.record, Charter) and _number_of(keys, b"c") >= CHARTERS_PER_AUTHOR:
+        is_charter, keys = isinstance(signed.record, Charter), self._by_author.get(signed.author, ())
+        if is_charter and _number_of(keys, b"c") >= CHARTERS_PER_AUTHOR:
             return f"{CHARTERS_PER_AUTHOR} charters of {signed.author} are known already"
         if self._counting.may_count(signed):
             return ""
@@ -245,7 +247,7 @@ class RecordSet(RecordView):
             return f"{nobody}, and it has {len(signed.raw)} bytes"
         if signed.key[:1] in IDLE_WORDS and _number_of(keys, *IDLE_WORDS) >= IDLE_WORDS_PER_AUTHOR:
             return f"{nobody}, and {IDLE_WORDS_PER_AUTHOR} like it are known already"
-        if len(keys) >= RECORDS_PER_UNKNOWN_AUTHOR and not isinstance(signed.record, Charter):
+        if len(keys) >= RECORDS_PER_UNKNOWN_AUTHOR and not is_charter:
             return nobody
         if not keys and not self._counting.known_author(signed.author):
             unknown = sum(
@@ -296,7 +298,7 @@ class RecordSet(RecordView):
         ends = ends_ms(signed.record, self._counting.trash_days)
         if ends is not None:
             at_ms = leaves_ms(ends) if ends <= self._time_ms or is_deleted(signed.record) else ends
-            heapq.heappush(self._ends, (at_ms, signed.key, signed.digest))
+            self._wait_for(at_ms, signed)
         if isinstance(signed.record, Flow):
             self._set_flow(signed.record.name, None if signed.record.deleted else cast("Signed[Flow]", signed), journal)
         elif isinstance(signed.record, Pin):
@@ -336,13 +338,21 @@ class RecordSet(RecordView):
         if ends <= self._time_ms and isinstance(signed.record, Pin):
             self._pins.discard(cast("SignedPin", signed))
             journal.roots.add(signed.record.root)
-        heapq.heappush(self._ends, (leaves if ends <= self._time_ms else ends, key, signed.digest))
+        self._wait_for(leaves if ends <= self._time_ms else ends, signed)
+
+    def _wait_for(self, at_ms: int, signed: Signed[Record]) -> None:
+        """Have a record looked at by then; what waits of versions that have been replaced is left out now and then."""
+        heapq.heappush(self._ends, (at_ms, signed.key, signed.digest))
+        if len(self._ends) >= self._most_ends:
+            kept = {end for end in self._ends if end[1] in self._slots and self._slots[end[1]].find(end[2])}
+            self._ends = sorted(kept)
+            self._most_ends = 2 * len(kept) + ENDS_SPARE
 
     def _note_end(self, signed: Signed[Record]) -> None:
         """It does not count, and is forgotten with its tombstone all the same."""
         ends = ends_ms(signed.record, self._counting.trash_days)
         if ends is not None:
-            heapq.heappush(self._ends, (leaves_ms(ends), signed.key, signed.digest))
+            self._wait_for(leaves_ms(ends), signed)
 
     def set_aside(self, records: Iterable[Signed[Record]]) -> Changes:
         """Forget records that count here, with all that they have outlived, as tombstones are forgotten."""

@@ -9,9 +9,16 @@ from protocol.changes import Status
 from protocol.charter_chain import CHARTERS_PER_AUTHOR
 from protocol.counting import Counting
 from protocol.identity import KeyPair
-from protocol.limits import AHEAD_MS
+from protocol.limits import AHEAD_MS, MS_PER_DAY
 from protocol.records import CURATOR, GUEST, KEEPER, Admission, Charter, Departure, Expulsion, Record, Signed
-from protocol.recordset import IDLE_BYTES, IDLE_WORDS_PER_AUTHOR, RECORDS_PER_UNKNOWN_AUTHOR, UNKNOWN_AUTHORS, RecordSet
+from protocol.recordset import (
+    ENDS_SPARE,
+    IDLE_BYTES,
+    IDLE_WORDS_PER_AUTHOR,
+    RECORDS_PER_UNKNOWN_AUTHOR,
+    UNKNOWN_AUTHORS,
+    RecordSet,
+)
 from protocol.roles import OVER_USED
 from protocol.stamp import Clock, Stamp
 from tests.unit.test_protocol_recordset import (
@@ -175,3 +182,18 @@ def test_a_charter_and_what_its_new_steward_signed_may_come_together_and_in_any_
     records = RecordSet(FOUNDING.swarm)
     came = [*theirs, *words, at(2, charter, STEWARD), *FOUNDING.records]
     assert merged(records, came, Status.COUNTS) == len(came)
+
+
+def test_one_pin_written_again_and_again_waits_for_its_end_a_few_times_at_most() -> None:
+    records = swarm(at(1, admission(PEERS[1], KEEPER), STEWARD))
+    for author in (PEERS[0], PEERS[1]):  # one who may pin, and one who may not
+        writer, ends_ms = Author(author), T0 + 10**9
+        came = [writer.write(pin(expires_ms=ends_ms + n), T0) for n in range(2 * ENDS_SPARE)]
+        for signed in came:
+            records.merge(signed, T0 + 1000)
+        assert len(records._ends) <= ENDS_SPARE + 2 * 2
+    assert records.next_due_ms() == ends_ms + 2 * ENDS_SPARE - 1
+    records.due(ends_ms + 2 * ENDS_SPARE)
+    assert records.pin_count == 0
+    records.due(ends_ms + 40 * MS_PER_DAY)
+    assert set(records) == {*FOUNDING.records, *records.governing()}
