@@ -153,4 +153,6 @@ def _knowledge(
     state = store.new_epoch(1) if store.rebuilt else store.holding_state()
     held = [Element(element.root, element.kind) for element in store.holdings()]
     own = OwnHoldings(state.epoch, state.seq, held, on_step=lambda: hooks.step())
-    return Knowledge(key, records, membership, own, Events(), replan=lambda roots: hooks.replan(roots))
+    knowledge = Knowledge(key, records, membership, own, Events(), replan=lambda roots: hooks.replan(roots))
+    knowledge.recall_clones({peer: one.cloned_epoch for peer, one in heard.items() if one.cloned_epoch is not None})
+    return knowledge

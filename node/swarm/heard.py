@@ -1,12 +1,13 @@
 """The last heartbeat heard of each peer, in a file of its own: neither a restart nor a lost catalogue forgets it.
 
-So none is replayed to a peer that has just begun, and a peer that recovers knows which members are worth waiting for.
+So none is replayed to a peer that has just begun, a peer that recovers knows which members are worth waiting for, and who
+was cloned is no replica after a restart either.
 """
 
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from node.swarm.small_file import write_whole
@@ -22,11 +23,15 @@ LATELY_MS = 30 * MS_PER_DAY
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A peer's last heartbeat: its number, and when it came, in wall-clock milliseconds of this peer; 0 if unknown."""
+    """A peer's last heartbeat: its number, and when it came, in wall-clock milliseconds of this peer; 0 if unknown.
+
+    `cloned_epoch`: see `protocol.holdings.PeerHoldings`.
+    """
 
     incarnation: int
     seq: int
     at_ms: int
+    cloned_epoch: int | None = None
 
 
 def load_heard(data_dir: Path) -> dict[PeerId, Heard]:
@@ -43,7 +48,7 @@ def load_heard(data_dir: Path) -> dict[PeerId, Heard]:
 
 def save_heard(data_dir: Path, heard: Mapping[PeerId, Heard]) -> None:
     """Keep it, durably. Raises: OSError."""
-    entries = {peer: [one.incarnation, one.seq, one.at_ms] for peer, one in sorted(heard.items())}
+    entries = {peer: [n for n in astuple(one) if n is not None] for peer, one in sorted(heard.items())}
     write_whole(data_dir / FILE, json.dumps(entries).encode())
 
 

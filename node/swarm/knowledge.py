@@ -5,7 +5,7 @@ records, and by what the store has taken or let go. Whoever plans is told which 
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import trio
 
@@ -128,6 +128,12 @@ class Knowledge:
                 log.info("what %s held before is not taken in: %s", signed.sender, error)
             else:
                 self._keep_statement(signed.sender, summary.order, raw)
+
+    def recall_clones(self, epochs: Mapping[PeerId, int]) -> None:
+        """These were cloned before this peer's start, by their epoch: they are until a higher one."""
+        for peer, epoch in epochs.items():
+            if self.records.counting.is_member(peer):
+                self.book.of(peer).cloned_epoch = epoch
 
     def take_delta(self, peer: str, delta: HoldingsDelta, raw: bytes) -> None:
         """A change of a member's holdings that it signed."""

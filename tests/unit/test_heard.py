@@ -14,7 +14,7 @@ NOW_MS = 1_800_000_000_000
 
 
 def test_it_is_read_back(tmp_path: Path) -> None:
-    heard = {ADA: Heard(3, 4, NOW_MS), BOB: Heard(1, 0, 0)}
+    heard = {ADA: Heard(3, 4, NOW_MS), BOB: Heard(1, 0, 0), CYD: Heard(2, 7, NOW_MS, cloned_epoch=3)}
     save_heard(tmp_path, heard)
     assert load_heard(tmp_path) == heard
     save_heard(tmp_path, {ADA: Heard(4, 0, NOW_MS)})
