@@ -4,6 +4,7 @@ Nothing is kept for an asker. A set of holdings is put in order when somebody as
 are kept for whoever asks next; so an asker can finish with the set that it began with although that has changed.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -35,6 +36,11 @@ MAX_REQUEST_BYTES = SYNC_RANGES_PER_ASK * (1 + PLACE_BYTES + FINGERPRINT_BYTES) 
 MAX_RESPONSE_BYTES = PAGE_BYTES + 16 * 1024
 CONCURRENCY = 12
 """Of one asker: its records, some sets of holdings, and what was last heard."""
+REST = 3.0
+"""Comparing records of a large swarm takes 100 ms of everybody's time, whatever the question: so much longer than its last
+comparison took an asker waits for its next, and one that asks on and on takes a quarter. Guess."""
+LONGEST_REST_S = 2.0
+"""A machine that is busy for another reason must not let honest askers run out of time."""
 SETS_KEPT = 4
 FRESH_S = 5.0
 """So long a set is given to those who begin, before it is put in order anew: deltas bring the rest. Guess."""
@@ -66,6 +72,8 @@ class SyncAnswers:
         self._counting = counting
         self._last_heard = last_heard
         self._sets = OrderedHoldings(stated)
+        self._comparing: dict[str, trio.Lock] = {}
+        self._rested_s: dict[str, float] = {}
         rpc.register(
             SYNC,
             self._answer,
@@ -83,15 +91,25 @@ class SyncAnswers:
                 raise RpcRefused("unknown", "not a question of this version")
             if ask.of is not None:
                 return write_message(await self._of_holdings(ask, ask.of))
-            return write_message(self._of_records(ask))
+            return write_message(await self._of_records(peer_id, ask))
         except Refused as error:
             raise RpcRefused(MALFORMED, str(error)) from error
 
-    def _of_records(self, ask: SyncAsk) -> SyncRanges | SyncRecords | NoAnswer:
+    async def _of_records(self, peer_id: str, ask: SyncAsk) -> SyncRanges | SyncRecords | NoAnswer:
         if withheld := self._withheld():
             return NoAnswer(reason=Reason.STALE, detail=withheld)
-        ours = self._counting.tally
-        return answer_compare(ours, ask) if isinstance(ask, SyncCompare) else answer_records(ours, ask)
+        if isinstance(ask, SyncCompare):
+            return await self._compared(peer_id, ask)
+        return answer_records(self._counting.tally, ask)
+
+    async def _compared(self, peer_id: str, ask: SyncCompare) -> SyncRanges:
+        async with self._comparing.setdefault(peer_id, trio.Lock()):
+            await trio.sleep_until(self._rested_s.get(peer_id, -math.inf))
+            begun_s = trio.current_time()
+            answer = answer_compare(self._counting.tally, ask)
+            ended_s = trio.current_time()
+            self._rested_s[peer_id] = ended_s + min(LONGEST_REST_S, REST * (ended_s - begun_s))
+            return answer
 
     async def _of_holdings(self, ask: SyncAsk, of: HoldingsAt) -> SyncRanges | SyncElements | NoAnswer:
         found = await self._sets.find(of)
