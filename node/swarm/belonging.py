@@ -4,10 +4,9 @@ A swarm's id is the hash of its first charter, and that is among the records. A 
 only one under which this very peer was admitted (or expelled) will do.
 """
 
-from node.events import wall_ms
 from node.setup import SWARM_FACT
 from protocol.charter import Charter, swarm_hash, swarm_id_of
-from protocol.records import parse_record
+from protocol.records import Flow, Pin, parse_record
 from protocol.recordset import RecordSet
 from store.store import Store
 
@@ -30,14 +29,13 @@ def swarm_of(store: Store, peer_id: str) -> str | None:
 
 def _admitting(store: Store, peer_id: str) -> list[str]:
     parsed = [parse_record(entry.raw) for entry in store.load_records()]
-    records = [signed for signed in parsed if signed is not None]
+    records = [signed for signed in parsed if signed is not None and not isinstance(signed.record, Pin | Flow)]
     found = []
     for first in records:
         if isinstance(first.record, Charter) and not first.record.previous:
             swarm_id = swarm_id_of(first.raw)
             counting = RecordSet(swarm_hash(swarm_id))
-            for signed in records:
-                counting.merge(signed, wall_ms())
+            counting.restore(records)
             if counting.standing(peer_id) is not None:
                 found.append(swarm_id)
     return found
