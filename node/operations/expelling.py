@@ -26,6 +26,8 @@ from store.cid import cid_text
 
 BATCH = 500
 """Records signed and written at a time: some 50 ms in a thread, one fsync. Guess."""
+ROUNDS = 10
+"""Whoever writes on and on is expelled all the same."""
 LISTED = 20
 """Roots that a refusal lists; it says how many there are."""
 AT_ONCE = 2000
@@ -55,19 +57,13 @@ class Expelling:
                 hint="wait until they are copied, or use --force: its copies stay to be fetched while it runs",
                 candidates=[cid_text(root) for root in sole[:LISTED]],
             )
-        theirs = await self._written_by(peer)
-        if not request.drop_pins:
-            for start in range(0, len(theirs), BATCH):
-                batch = theirs[start : start + BATCH]
-                await parts.records.put(await trio.to_thread.run_sync(_signed_anew, batch, steward.key))
+        dropped = len(await self._written_by(peer)) if request.drop_pins else 0
+        resigned = 0 if request.drop_pins else await self._sign_anew(peer, steward.key)
         await parts.records.write_by(steward, Expulsion(peer=peer, reason=request.reason))
-        resigned = 0 if request.drop_pins else len(theirs)
         parts.events.tell(
             "peer_expelled", peer_id=peer, detail=f"{name or peer}: {plural(resigned, 'record')} signed anew"
         )
-        return Expelled(
-            peer_id=peer, name=name, resigned=resigned, dropped=len(theirs) - resigned, sole_copies=len(sole)
-        )
+        return Expelled(peer_id=peer, name=name, resigned=resigned, dropped=dropped, sole_copies=len(sole))
 
     def _check(self, peer: PeerId, word: str) -> None:
         standing = self._records.standing(peer)
@@ -80,6 +76,19 @@ class Expelling:
                 f"{word}: its key is a steward's, whose word counts whether it belongs or not",
                 hint="`charter steward rm` first, with the recovery key",
             )
+
+    async def _sign_anew(self, peer: PeerId, key: KeyPair) -> int:
+        """Sign what counts of its records, and what comes of them while that goes on; return how many."""
+        done: set[bytes] = set()
+        for _ in range(ROUNDS):
+            theirs = [signed for signed in await self._written_by(peer) if signed.digest not in done]
+            if not theirs:
+                break
+            for start in range(0, len(theirs), BATCH):
+                batch = theirs[start : start + BATCH]
+                await self._parts.records.put(await trio.to_thread.run_sync(_signed_anew, batch, key))
+            done.update(signed.digest for signed in theirs)
+        return len(done)
 
     async def _written_by(self, peer: PeerId) -> list[Signed[Record]]:
         """What counts of its pins and flows."""
