@@ -20,6 +20,8 @@ log = logging.getLogger("pinakothek.daemon")
 
 REFUSED_S = 600.0
 """How long a disk that refused counts as full: then it is tried again. Guess."""
+ROOM_MADE_BYTES = 64 << 20
+"""A disk with this much more to give than when it refused is tried at once: somebody has made room. Guess."""
 
 
 class SelfDescription:
@@ -49,6 +51,7 @@ class SelfDescription:
         self._used_bytes = store.used_bytes_everywhere()
         self._refused_until_s = -math.inf
         self._refusal = ""
+        self._free_then_bytes = 0
 
     @property
     def state(self) -> str:
@@ -70,11 +73,17 @@ class SelfDescription:
         """The disk has just refused to take a root: whoever plans had better look elsewhere for a while."""
         self._refused_until_s = time.monotonic() + REFUSED_S
         self._refusal = reason
+        self._free_then_bytes = self.disk_free_bytes()
 
     @property
     def refusal(self) -> str | None:
-        """Why the disk refused lately, None if it did not."""
-        return self._refusal if time.monotonic() < self._refused_until_s else None
+        """Why the disk refused lately, None if it did not, or has room again since."""
+        if time.monotonic() >= self._refused_until_s:
+            return None
+        if self.disk_free_bytes() >= self._free_then_bytes + ROOM_MADE_BYTES:
+            self._refused_until_s = -math.inf
+            return None
+        return self._refusal
 
     def disk_free_bytes(self) -> int:
         """What the file system under the data directory has left for us."""
@@ -92,7 +101,7 @@ class SelfDescription:
         try:
             self._used_bytes = self._store.used_bytes_everywhere()
         except StoreError as error:
-            if time.monotonic() >= self._refused_until_s:
+            if self.refusal is None:
                 log.warning("the store cannot be read: %s", error)
             self.disk_refused(str(error))
         return self._used_bytes
@@ -116,7 +125,7 @@ class SelfDescription:
 
     def _report(self, kind: str) -> BackendReport:
         """A store, full where its own disk or this peer's capacity is; a root passes through the embedded one's disk."""
-        full = self._full or time.monotonic() < self._refused_until_s
+        full = self._full or self.refusal is not None
         if kind != EMBEDDED:
             full |= self._offering.is_full(kind)
         return BackendReport(kind=kind, store_id=self._offering.store_id(kind), full=full)

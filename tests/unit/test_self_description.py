@@ -38,3 +38,25 @@ def test_a_disk_that_others_filled_is_full_until_there_is_room_again(
         assert about.describe().capacity_bytes == 50 * GIB, "what is offered stays: placement goes by it"
     finally:
         store.close()
+
+
+def test_a_refusal_ends_once_somebody_made_room_and_else_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free, now_s = [GIB], [1000.0]
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(0, 0, free[0]))
+    monkeypatch.setattr(module.time, "monotonic", lambda: now_s[0])
+    config = load(tmp_path, {"PINAKOTHEK_CAPACITY": "50GiB"}).config
+    store = Store.open(tmp_path / "store")
+    try:
+        about = SelfDescription(store, config, StandingOrders(store), Offering(store, {}))
+        about.disk_refused("a quota")
+        said = []
+        for free[0] in (GIB, GIB // 4, GIB + 1, GIB + module.ROOM_MADE_BYTES, GIB):
+            said.append(about.refusal)
+        assert said == ["a quota", "a quota", "a quota", None, None]
+        about.disk_refused("a quota")
+        now_s[0] += module.REFUSED_S
+        assert about.refusal is None
+    finally:
+        store.close()
