@@ -19,6 +19,8 @@ from protocol.stamp import ZERO, Stamp
 
 OVER_USED: Final = 64
 """Admissions of one certificate that are kept although they do not count: guess."""
+CHAINS: Final = 32_768
+"""Chains remembered at most: guess, more than are kept. Those of refused admissions are there until roles are judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,10 @@ class ChainCache:
                 self._known[signed.digest] = chain_of(signed.record, self._swarm)
             except Refused:
                 self._known[signed.digest] = None
-        return self._known[signed.digest]
+        found = self._known[signed.digest]
+        if len(self._known) > CHAINS:
+            del self._known[next(iter(self._known))]
+        return found
 
     def keep_only(self, digests: Set[bytes]) -> None:
         """Forget the chains of all other admissions."""

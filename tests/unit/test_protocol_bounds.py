@@ -19,7 +19,7 @@ from protocol.recordset import (
     UNKNOWN_AUTHORS,
     RecordSet,
 )
-from protocol.roles import OVER_USED
+from protocol.roles import OVER_USED, ChainCache
 from protocol.stamp import Clock, Stamp
 from tests.unit.test_protocol_recordset import (
     FOUNDING,
@@ -153,6 +153,14 @@ def test_an_invite_redeemed_for_peers_made_for_it_is_bounded_and_its_first_uses_
     assert joined <= set(records.members())
     assert len(records.members()) == 1 + uses
     assert len(records) == len(FOUNDING.records) + uses
+
+
+def test_chains_of_admissions_that_are_refused_are_not_all_remembered() -> None:
+    word = Admission(peer=key(0).peer_id, roles=(KEEPER,), certificate=b"none", redemption=b"none")
+    chains = ChainCache(FOUNDING.swarm)
+    with patch("protocol.roles.CHAINS", 5):
+        assert all(chains.chain(at(n, word, PEERS[0])) is None for n in range(20))
+    assert len(chains._known) == 5
 
 
 def test_roles_are_judged_once_however_many_words_of_it_come_together() -> None:
