@@ -236,11 +236,12 @@ class RecordSet(RecordView):
         return Merged(status=Status.KEPT, reason=reason)
 
     def _no_room(self, signed: Signed[Record]) -> str:
-        """Say why a record cannot be kept at all, or nothing: what counts always has its place."""
+        """Say why a record cannot be kept at all, or nothing: what counts, or outdates what does, always has its place."""
         is_charter, keys = isinstance(signed.record, Charter), self._by_author.get(signed.author, ())
         if is_charter and _number_of(keys, b"c") >= CHARTERS_PER_AUTHOR:
             return f"{CHARTERS_PER_AUTHOR} charters of {signed.author} are known already"
-        if self._counting.may_count(signed):
+        now = self.get(signed.key)  # who knows a later word of its author than we take would never agree with us
+        if self._counting.may_count(signed) or (now is not None and now.author == signed.author):
             return ""
         nobody = f"{signed.author} has no role for it"
         if len(signed.raw) > IDLE_BYTES:

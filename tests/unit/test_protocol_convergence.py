@@ -8,6 +8,7 @@ a later one, which does not count, is told to the others.
 from dataclasses import replace
 from functools import cache
 from random import Random
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ from protocol.limits import MS_PER_DAY
 from protocol.pin import Pin
 from protocol.places import END, START
 from protocol.records import Record, Signed, sign_record
-from protocol.recordset import RecordSet
+from protocol.recordset import IDLE_WORDS_PER_AUTHOR, RecordSet
 from protocol.stamp import Stamp
 
 PEERS = [KeyPair(bytes([n]) * 32) for n in range(1, 4)]
@@ -215,3 +216,26 @@ def test_a_tombstone_takes_along_what_it_outlived_although_a_later_pin_counts() 
     peer.restart()
     peer.take((at(31 * MS_PER_DAY, Expulsion(peer=PEERS[1].peer_id), STEWARD),), T0 + 31 * MS_PER_DAY)
     assert peer.records.get(first.key) is None
+
+
+def test_a_later_word_that_does_not_count_has_its_place_however_many_its_author_has_written() -> None:
+    """What a steward wrote after he was left out, without knowing it, outdates what he wrote before, wherever that counts."""
+    others = [KeyPair(bytes([n]) * 32) for n in range(10, 10 + 2 * IDLE_WORDS_PER_AUTHOR)]
+    admitted = tuple(at(1, Admission(peer=peer.peer_id, roles=(KEEPER,)), STEWARD) for peer in others)
+    again = at(5, Admission(peer=others[0].peer_id, roles=(CURATOR,)), STEWARD)
+    left_out = at(4, charter((FOUNDING.swarm,), 2, stewards=(OTHER.peer_id,)), RECOVERY)
+    one, other = Honest(), Honest()
+    one.take((*admitted, again), T0)
+    other.take((*admitted, left_out), T0)
+    assert len(settle([one, other], T0)) == 1
+
+
+def test_a_purge_that_does_not_count_has_its_place_however_many_pins_its_author_has() -> None:
+    trashed = at(1, PINS[24], PEERS[0])
+    pins = tuple(at(1, replace(PINS[0], id=n.to_bytes(16, "big")), PEERS[0]) for n in range(3, 10))
+    purged = at(2, replace(PINS[24], deleted=True), PEERS[0])
+    one, other = Honest(), Honest()
+    one.take((purged, *pins), T0)
+    other.take((trashed, *pins), T0)
+    with patch("protocol.recordset.RECORDS_PER_UNKNOWN_AUTHOR", len(pins)):
+        assert len(settle([one, other], T0)) == 1
