@@ -55,7 +55,7 @@ class Promises:
         finally:
             if not given:
                 self._until_s[name] = before_s  # what was promised to somebody else still stands
-        for each in over:
+        for each in over if given else ():  # otherwise the disk still has them
             del self._until_s[each]
         return given
 
