@@ -80,6 +80,7 @@ class SharedRecords:
         self.on_replaced: Callable[[Sequence[Signed[Record]]], Awaitable[None]] = _nothing  # see `Changes.replaced`
         self._writing = 0  # of our own that are signed and not merged yet
         self._judging = False
+        self._judged: list[Changes] = []  # by slices of a change of roles, and not told of yet
         self._disk = trio.Lock()  # fair, so what was merged first is written first
         self._unwritten: list[Changes] = []  # in the order in which they were merged
         self._replacing = 0
@@ -261,29 +262,42 @@ class SharedRecords:
 
     def unjudged(self) -> str:
         """Why nobody may conclude now which images are not wanted, or ""."""
-        is_over = self.counting.is_judged() and not self._judging
+        is_over = self.counting.is_judged() and not self._judged and not self._judging
         return "" if is_over else "who may do what has changed, and not all records are judged by it yet"
 
     async def _judge(self) -> None:
-        """Count again, some at a time, what else a change of roles concerns; shielded, as nobody else would end it."""
+        """See a change of roles through, and tell of it; shielded, as nobody else would end it."""
         if self._judging:
             return
         self._judging = True
         try:
             with trio.CancelScope(shield=True):
-                while not self.counting.is_judged():
-                    journal = Journal()
-                    while not self.counting.is_judged():
-                        await trio.lowlevel.checkpoint()
-                        self.counting.judge_on(journal, JUDGED_AT_ONCE)
-                    changes = journal.close()
-                    await self._settle(replace(changes, roots=frozenset()))
-                    roots = list(changes.roots)
-                    for start in range(0, len(roots), TOLD_AT_ONCE):
-                        self._on_change(Changes(roots=frozenset(roots[start : start + TOLD_AT_ONCE])))
-                        await trio.lowlevel.checkpoint()
+                while self._judged or not self.counting.is_judged():
+                    async with self._disk:
+                        await self._write_down()
+                    judged, self._judged = self._judged, []
+                    for changes in judged:
+                        await self._tell(changes)
         finally:
             self._judging = False
+
+    async def _judge_the_rest(self) -> None:
+        """Count again, some at a time, what else a change of roles concerns."""
+        journal = Journal()
+        while not self.counting.is_judged():
+            await trio.lowlevel.checkpoint()
+            self.counting.judge_on(journal, JUDGED_AT_ONCE)
+        changes = journal.close()
+        self._unwritten.append(changes)
+        self._judged.append(changes)
+
+    async def _tell(self, changes: Changes) -> None:
+        if changes.flows or changes.roles or changes.charter:
+            self._on_change(replace(changes, roots=frozenset()))
+        roots = list(changes.roots)
+        for start in range(0, len(roots), TOLD_AT_ONCE):
+            self._on_change(Changes(roots=frozenset(roots[start : start + TOLD_AT_ONCE])))
+            await trio.lowlevel.checkpoint()
 
     async def _settle(self, changes: Changes) -> None:
         """Store what the changes ask for, then tell of them; shielded, because memory has them already."""
@@ -300,7 +314,12 @@ class SharedRecords:
             self._on_change(changes)
 
     async def _write_down(self) -> None:
-        """Store all that waits, which may be nothing: whoever had the disk before has written everybody's."""
+        """Store all that waits, which may be nothing: whoever had the disk before has written everybody's.
+
+        Not a change of roles before all of its consequences are known: after a crash in between nobody would spare them.
+        """
+        if not self.counting.is_judged():
+            await self._judge_the_rest()
         waiting, self._unwritten = self._unwritten, []
         if replaced := [signed for changes in waiting for signed in changes.replaced]:
             try:

@@ -16,6 +16,7 @@ from protocol.identity import KeyPair
 from protocol.pin import Pin
 from protocol.records import Expulsion, Record, Signed
 from protocol.recordset import RecordSet
+from store.record_lines import RecordEntry
 from store.store import Store
 from tests.swarm.fellows import Founded
 
@@ -103,3 +104,24 @@ def _and_cancel(member: Member, scope: trio.CancelScope) -> Callable[[Sequence[S
         await spare(replaced)
 
     return spare_and_cancel
+
+
+async def test_an_expulsion_is_on_disk_only_after_all_that_it_cuts_short_is_spared(tmp_path: Path) -> None:
+    spared: list[int] = []
+    store = Store.open(tmp_path)
+    try:
+        member = Member(store)
+        await member.know()
+        expulsion = Author(KeyPair(b"s" * 32)).write(Expulsion(peer=member.founded.keys[1].peer_id), wall_ms())
+        append = store.append_records
+
+        def note(entries: Sequence[RecordEntry]) -> None:
+            if expulsion.storage_key in {entry.key for entry in entries}:
+                spared.append(len(member.replaced))
+            append(entries)
+
+        with patch.object(shared, "JUDGED_AT_ONCE", AT_ONCE), patch.object(store, "append_records", note):
+            await member.records.accept([expulsion.raw])
+    finally:
+        store.close()
+    assert spared == [PINS]
