@@ -98,16 +98,22 @@ class Campaign:
     async def _as_member(self) -> None:
         while self._on():
             sender = self._sender()
-            try:
-                admitted = (await join(self._port, self._invite, sender.key)).admitted
-            except (c.CutOff, OSError, trio.TooSlowError):
-                self.account.unreached += 1
+            admitted = await self._admitted(sender)
+            if admitted is None:
                 continue
             if admitted:
                 await trio.sleep(2)  # its first connection is closed, because its standing has changed
             for _ in range(CUTS_OF_A_MEMBER):
                 if self._on():
                     await self._connection(sender, MEMBERS if admitted else ANYONES)
+
+    async def _admitted(self, sender: Sender) -> bool | None:
+        """Whether the invite still gets one in; None where the attempt itself was cut off, as a busy daemon may."""
+        try:
+            return (await join(self._port, self._invite, sender.key)).admitted
+        except* (c.CutOff, OSError, trio.TooSlowError):
+            self.account.unreached += 1
+        return None
 
     async def _as_strangers(self) -> None:
         while self._on():
