@@ -324,15 +324,14 @@ class Daemon:
     def _all_heard(self) -> dict[PeerId, Heard]:
         """The last heartbeat of each peer, those of earlier starts included."""
         membership, now_s, now_ms = self.parts.knowledge.membership, trio.current_time(), wall_ms()
-        holdings = self.parts.knowledge.book.peers()
+        cloned = self.parts.knowledge.cloned_epochs()
         found = dict(self._inner.heard_before)
         for peer_id, (incarnation, seq) in membership.orders().items():
             peer, before = membership.get(peer_id), found.get(peer_id)
             at_ms = before.at_ms if before is not None else 0
             if peer is not None and peer.last is not None:
                 at_ms = now_ms - int(peer.silent_s(now_s) * 1000)
-            cloned_epoch = holdings[peer_id].cloned_epoch if peer_id in holdings else None
-            found[peer_id] = Heard(incarnation, seq, at_ms, cloned_epoch)
+            found[peer_id] = Heard(incarnation, seq, at_ms, cloned.get(peer_id))
         return found
 
     def lately_heard(self) -> set[str]:

@@ -55,6 +55,7 @@ class Knowledge:
         self.events = events
         self._replan = replan
         self._statements: dict[str, tuple[tuple[int, int], bytes]] = {}
+        self._cloned_before: dict[PeerId, int] = {}  # by epoch, of those that are no members yet
         self._awaited: dict[Element, trio.Event] = {}
 
     @property
@@ -130,10 +131,21 @@ class Knowledge:
                 self._keep_statement(signed.sender, summary.order, raw)
 
     def recall_clones(self, epochs: Mapping[PeerId, int]) -> None:
-        """These were cloned before this peer's start, by their epoch: they are until a higher one."""
-        for peer, epoch in epochs.items():
-            if self.records.counting.is_member(peer):
-                self.book.of(peer).cloned_epoch = epoch
+        """These were cloned before this peer's start, by their epoch: they are until a higher one.
+
+        Whose admission is not known, as where the catalogue was lost, is so from when it comes.
+        """
+        self._cloned_before = dict(epochs)
+        self._mark_recalled()
+
+    def _mark_recalled(self) -> None:
+        for peer in [peer for peer in self._cloned_before if self.records.counting.is_member(peer)]:
+            self.book.of(peer).cloned_epoch = self._cloned_before.pop(peer)
+
+    def cloned_epochs(self) -> dict[PeerId, int]:
+        """Who was cloned, by the epoch: to be kept over a restart."""
+        found = {peer: one.cloned_epoch for peer, one in self.book.peers().items() if one.cloned_epoch is not None}
+        return {**self._cloned_before, **found}
 
     def take_delta(self, peer: str, delta: HoldingsDelta, raw: bytes) -> None:
         """A change of a member's holdings that it signed."""
@@ -198,6 +210,7 @@ class Knowledge:
 
     def standings_changed(self) -> None:
         """The records say anew who belongs."""
+        self._mark_recalled()  # before anything that they say counts
         self.act_on(self.membership.set_standings(self.records.counting.standings(), trio.current_time()))
 
     def act_on(self, events: Iterable[Event]) -> None:
