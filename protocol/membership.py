@@ -307,6 +307,11 @@ class Membership:
         clock = self.clock()
         return wall_ms - (clock.ahead_ms or 0) if clock.wrong else wall_ms
 
+    def span_ms(self, wall_ms: int) -> tuple[int, int]:
+        """Return the earliest and the latest that it may be: by our clock and the others' median, whichever is wrong."""
+        others_ms = wall_ms - (self.clock().ahead_ms or 0)
+        return min(wall_ms, others_ms), max(wall_ms, others_ms)
+
 
 def _away_until_s(beat: Beat, heard_s: float) -> float | None:
     """Turn a time on the sender's clock into one on ours, by how far ahead of the heartbeat it lies."""

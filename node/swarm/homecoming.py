@@ -224,7 +224,8 @@ class Homecoming:
         found = sort_out(still, authors.keys(), self._agreement.touch, now_ms, self._known_there)
         for signed in found.renew:
             await self._records.write_by(authors[signed.author], renewed(signed.record, now_ms))  # type: ignore[type-var]
-        await self._aside.put(found.aside, now_ms, counting.trash_days)
+        _, latest_ms = self._knowledge.membership.span_ms(wall_ms())
+        await self._aside.put(found.aside, latest_ms, counting.trash_days)
         await self._records.set_aside([aside.signed for aside in found.aside])
         self._tell_of(found.aside)
         await self._go_on(f"{len(found.renew)} records were signed anew, {len(found.aside)} put aside")
@@ -267,8 +268,14 @@ class Homecoming:
         """Let go of what was put aside long enough ago, or is wanted again. Raises: StoreError."""
         if self.is_unsynced:
             return  # what is being put aside counts until all of it is there, and so its roots are wanted still
-        if keys := self._aside.over(wall_ms(), self._is_wanted, self._is_purged):
+        if keys := self._aside.over(self._surely_ms(), self._is_wanted, self._is_purged):
             self._on_over(frozenset(await self._aside.drop(keys)))
+
+    def _surely_ms(self) -> int:
+        """The earliest that it may be; 0 where our clock alone says it, and there are others: nothing ends by that."""
+        membership = self._knowledge.membership
+        is_alone = len(self._records.counting.members()) <= 1
+        return membership.span_ms(wall_ms())[0] if is_alone or membership.clock().peers else 0
 
     def _is_wanted(self, root: bytes, until_ms: int | None) -> bool:
         return is_wanted_until(self._records.counting, root, until_ms)

@@ -82,9 +82,16 @@ class SetAside:
         return tuple(self._roots)
 
     async def put(self, asides: Sequence[Aside], now_ms: int, trash_days: int) -> None:
-        """Keep them, durably. Raises: StoreError: as `save`."""
+        """Keep them, durably, and none for less long than it is kept already.
+
+        Args:
+            now_ms: the latest that it may be, where clocks differ.
+
+        Raises:
+            StoreError: as `save`.
+        """
         for aside in asides:  # in memory first: a disk that refuses must not be the reason to let them go
-            kept = _kept(aside, now_ms, trash_days)
+            kept = _longer(_kept(aside, now_ms, trash_days), self._kept.get(_key(aside)))
             self._note(_key(aside), kept)
             self._unwritten[_key(aside)] = _entry(aside, kept)
         await self.save()
@@ -107,6 +114,7 @@ class SetAside:
         """The keys of some that need no longer be kept; to be given to `drop`.
 
         Args:
+            now_ms: the earliest that it may be, where clocks differ.
             is_wanted: whether pins want a root at least so long, or for None at all.
             is_purged: whether what a record's key names was purged.
         """
@@ -160,6 +168,13 @@ def _kept(aside: Aside, now_ms: int, trash_days: int) -> Kept:
         return Kept(root, None)
     until_ms = now_ms + trash_days * MS_PER_DAY
     return Kept(root, until_ms if aside.ends_ms is None else min(until_ms, aside.ends_ms))
+
+
+def _longer(kept: Kept, before: Kept | None) -> Kept:
+    """The same for the longer of both: a new one always, by which `drop` knows what was put aside once more."""
+    if before is None or kept.until_ms is None:
+        return kept
+    return Kept(kept.root, None if before.until_ms is None else max(kept.until_ms, before.until_ms))
 
 
 def _entry(aside: Aside, kept: Kept) -> RecordEntry:

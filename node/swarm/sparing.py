@@ -50,7 +50,8 @@ class Sparing:
         Raises:
             StoreError: it refuses; they are put aside in memory, and what counts instead must not be written either.
         """
-        now_ms = self._knowledge.membership.swarm_ms(wall_ms())
+        membership = self._knowledge.membership
+        now_ms, (_, latest_ms) = membership.swarm_ms(wall_ms()), membership.span_ms(wall_ms())
         asides = []
         for number, before in enumerate(replaced):
             if number % AT_ONCE == AT_ONCE - 1:  # all that a curator ever pinned may be cut short by one expulsion
@@ -59,7 +60,7 @@ class Sparing:
                 asides.append(aside)
         if asides:
             self._tell_of(asides)
-        await self._aside.put(asides, now_ms, self._days)
+        await self._aside.put(asides, latest_ms, self._days)
 
     @property
     def _days(self) -> int:

@@ -4,17 +4,23 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from node.events import wall_ms
 from node.swarm.heard import Heard
 from node.swarm.homecoming import FACT, Homecoming, load_touch
 from node.swarm.set_aside import SetAside
 from protocol.identity import KeyPair, PeerId
 from protocol.limits import MS_PER_DAY
+from protocol.membership import Membership
 from protocol.records import Pin, sign_record
+from protocol.roles import Standing
 from protocol.stamp import ZERO, Stamp
 from protocol.touch import Aside, Touch
 from store.store import RecordEntry, Store
 
+ME = PeerId("me")
+MEMBER = Standing(roles=("curator", "keeper"), since=Stamp(1, 0), left=False, expelled=False)
 BOB = PeerId(KeyPair(b"b" * 32).peer_id)
 
 
@@ -61,16 +67,22 @@ def test_what_a_backup_was_restored_to_is_as_old_as_its_newest_record(tmp_path: 
     assert touch_in(folder, {BOB: Heard(1, 1, heard_ms)}, old) == Touch(heard_ms), "its catalogue alone was lost"
 
 
-def homecoming(store: Store, aside: SetAside, touch: Touch, wanted: set[bytes]) -> Homecoming:
-    """Of a peer that is alone, with all that `wanted` names."""
+def homecoming(
+    store: Store, aside: SetAside, touch: Touch, wanted: set[bytes], *, others: int = 0, ahead_ms: int | None = None
+) -> Homecoming:
+    """Of a peer with all that `wanted` names, and with others, who are heard where it is known how far it is ahead."""
     pin = SimpleNamespace(record=Pin(id=bytes(16), flow="f", root=bytes(36)))
     counting = SimpleNamespace(
-        live_pins=lambda root: [pin] if root in wanted else [], trash_days=30, get=lambda key: None
+        live_pins=lambda root: [pin] if root in wanted else [],
+        trash_days=30,
+        get=lambda key: None,
+        members=lambda: range(1 + others),
     )
-    clock = SimpleNamespace(wrong=False, doubtful=False, ahead_ms=None)
-    knowledge: Any = SimpleNamespace(
-        me="me", records=SimpleNamespace(counting=counting), membership=SimpleNamespace(clock=lambda: clock)
-    )
+    membership = Membership(ME, 0.0)
+    membership.set_standings({PeerId(f"peer {n}"): MEMBER for n in range(others)}, 0.0)
+    for peer in membership.peers().values() if ahead_ms is not None else ():
+        peer.offset_ms, peer.sees = -ahead_ms, "alive"
+    knowledge: Any = SimpleNamespace(me=ME, records=SimpleNamespace(counting=counting), membership=membership)
     catching_up: Any = None
     return Homecoming(store, knowledge, catching_up, aside, touch, linked=frozenset, on_over=lambda _: None)
 
@@ -90,5 +102,33 @@ async def test_nothing_is_tidied_away_while_it_is_put_aside(tmp_path: Path) -> N
         await homecoming(store, aside, Touch(now_ms), {b"root"}).tidy()
         assert b"root" not in aside
         assert list(store.load_records(aside=True)) == []
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize(
+    ("others", "ahead_ms", "goes"),
+    [
+        (0, None, True),
+        (1, 0, True),
+        (2, 0, True),
+        (1, 30 * MS_PER_DAY, False),
+        (2, 30 * MS_PER_DAY, False),
+        (1, None, False),  # as after a start with a clock that nobody has set yet, and no network
+        (2, None, False),
+    ],
+)
+async def test_nothing_goes_before_its_time_by_a_clock_that_may_be_ahead(
+    tmp_path: Path, others: int, ahead_ms: int | None, *, goes: bool
+) -> None:
+    now_ms = wall_ms()
+    pin = Pin(id=bytes(16), flow="f", root=b"root", stamp=Stamp(1, 0))
+    store = Store.open(tmp_path)
+    try:
+        aside = SetAside(store)
+        put_ms = now_ms - 31 * MS_PER_DAY
+        await aside.put([Aside(sign_record(pin, KeyPair(b"b" * 32)), "deleted", deleted=True)], put_ms, 30)
+        await homecoming(store, aside, Touch(now_ms), set(), others=others, ahead_ms=ahead_ms).tidy()
+        assert (b"root" not in aside) == goes
     finally:
         store.close()

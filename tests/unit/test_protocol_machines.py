@@ -339,3 +339,12 @@ def test_a_wrong_clock_is_told_by_the_others() -> None:
         members.on_beat(beat(peer, 1, clock_ms=T0 + day), 0, T0)
     assert members.clock().wrong
     assert members.swarm_ms(T0) == T0 + day
+    assert members.span_ms(T0) == (T0, T0 + day)
+
+
+def test_by_one_other_clock_it_may_be_either() -> None:
+    members, day = watch(A), 86_400_000
+    assert members.span_ms(T0) == (T0, T0)
+    members.on_beat(beat(A, 1, clock_ms=T0 - day), 0, T0)
+    assert members.swarm_ms(T0) == T0
+    assert members.span_ms(T0) == (T0 - day, T0)

@@ -90,3 +90,18 @@ async def test_what_is_put_aside_once_more_while_it_is_let_go_stays(
     await trio.to_thread.run_sync(again.load)
     assert metrics(here) == metrics(again) == counts(1, 1)
     store.close()
+
+
+@pytest.mark.parametrize("first_deleted", [True, False])
+async def test_what_is_put_aside_once_more_is_kept_no_less_long(tmp_path: Path, *, first_deleted: bool) -> None:
+    """By another charter the trash is emptied sooner; or it was to stay until somebody wants it."""
+    store = Store.open(tmp_path)
+    here = SetAside(store)
+    await here.put([pin_of(1, 1, deleted=first_deleted)], NOW_MS, TRASH_DAYS)
+    await here.put([pin_of(1, 1, deleted=True)], NOW_MS, 1)
+    again = SetAside(store)
+    await trio.to_thread.run_sync(again.load)
+    root = pin_of(1, 1, deleted=True).signed.record.root  # type: ignore[union-attr]
+    until_ms = NOW_MS + TRASH_DAYS * MS_PER_DAY if first_deleted else None
+    assert here.untils_of(root) == again.untils_of(root) == [until_ms]
+    store.close()

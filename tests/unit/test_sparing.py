@@ -5,6 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from node.events import wall_ms
 from node.swarm.set_aside import SetAside
 from node.swarm.sparing import RECORDS_EACH, Sparing
@@ -34,7 +36,7 @@ class Peer:
 
     def __init__(self, folder: Path, *pins: Pin) -> None:
         self.pins = list(map(signed, pins))
-        self.behind_ms = 0
+        self.behind_ms, self.is_sure = 0, True
         counting = SimpleNamespace(
             trash_days=30,
             get=lambda key: next((pin for pin in self.pins if pin.key == key), None),
@@ -42,7 +44,10 @@ class Peer:
         )
         knowledge: Any = SimpleNamespace(
             records=SimpleNamespace(counting=counting, on_replaced=None),
-            membership=SimpleNamespace(swarm_ms=lambda now_ms: now_ms + self.behind_ms),
+            membership=SimpleNamespace(
+                swarm_ms=lambda now_ms: now_ms + self.behind_ms * self.is_sure,
+                span_ms=lambda now_ms: (now_ms, now_ms + self.behind_ms),
+            ),
             own=SimpleNamespace(kinds_of=lambda root: ("ipfs",)),
             events=SimpleNamespace(tell=lambda kind, **fields: None),
         )
@@ -119,11 +124,12 @@ async def test_a_root_that_is_kept_for_many_short_lived_records_is_kept_for_a_lo
         peer.store.close()
 
 
-async def test_where_the_clock_is_wrong_the_others_time_counts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_sure", [True, False])
+async def test_where_the_clock_may_be_wrong_the_later_time_counts(tmp_path: Path, *, is_sure: bool) -> None:
     """Else what is put aside by a clock that is a year behind goes once that is mended."""
     peer, year_ms = Peer(tmp_path), 365 * MS_PER_DAY
     try:
-        peer.behind_ms = year_ms
+        peer.behind_ms, peer.is_sure = year_ms, is_sure
         await peer.cut(PIN)
         assert (peer.kept_until_ms() or 0) > wall_ms() + year_ms + 29 * MS_PER_DAY
     finally:
