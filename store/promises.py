@@ -1,6 +1,7 @@
 """Roots that another peer which shares a store was told it may erase there: for a while nothing is put under them from here.
 
-A promise outlives a restart: who was told so goes on erasing meanwhile.
+A promise outlives a restart: who was told so goes on erasing meanwhile. From the start it holds for its full time once more:
+how much of it is over only the wall clock could say, and that may have been set since.
 """
 
 from collections.abc import Callable
@@ -22,11 +23,7 @@ class Promises:
     def __init__(self, readers: Readers, writer: Writer, clock_ms: Callable[[], int]) -> None:
         self._writer = writer
         self._clock_ms = clock_ms
-        now_s, now_ms = steady_s(), clock_ms()
-        self._until_s = {
-            name: now_s + min(PROMISE_S, (int(until_ms) - now_ms) / 1000)
-            for name, until_ms in facts.beginning(readers, FACT).items()
-        }
+        self._until_s = dict.fromkeys(facts.beginning(readers, FACT), steady_s() + PROMISE_S)
 
     def give(self, root: bytes, kind: str, has_begun: Callable[[bytes, str], bool]) -> bool:
         """Promise it, durably.
@@ -64,7 +61,7 @@ class Promises:
         return self._until_s.get(_name(root, kind), 0.0) > steady_s()
 
     def _write(self, name: str, over: list[str]) -> None:
-        until_ms = str(self._clock_ms() + int(PROMISE_S * 1000)).encode()
+        until_ms = str(self._clock_ms() + int(PROMISE_S * 1000)).encode()  # for people to read
         self._writer.run(lambda batch: facts.put(batch, {**dict.fromkeys(over), name: until_ms}))
 
 

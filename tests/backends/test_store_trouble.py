@@ -175,25 +175,49 @@ def test_what_was_promised_to_one_peer_stands_when_another_is_refused(tmp_path: 
     store.close()
 
 
-def test_what_was_promised_stands_after_a_restart(tmp_path: Path, clock: Clock) -> None:
-    """Whoever was told that it may erase goes on meanwhile, and what is put there now would be gone a moment later."""
+def pass_time(patch: pytest.MonkeyPatch, seconds: float) -> None:
+    """By the clock that does not jump."""
+    since_s = promises.steady_s()
+    patch.setattr(promises, "steady_s", lambda: since_s + seconds)
+
+
+def test_what_was_promised_stands_after_a_restart(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was told that it may erase goes on meanwhile, and what is put there now would be gone a moment later.
+
+    However far the clock was set forward in between.
+    """
     one, fragile = image("one", size_bytes=3000), Fragile()
     store = opened_with(tmp_path, clock, {"local": fragile})
     store.put(one.blocks.items(), owner=Owner("fetch", one.root))
     assert store.kinds.promise(one.root, "local")
     store.close()
-    clock.now_ms += int(promises.PROMISE_S * 1000) - 60_000
+    clock.now_ms += 365 * 86_400_000
     again = opened_with(tmp_path, clock, {"local": fragile})
+    pass_time(monkeypatch, promises.PROMISE_S - 60)
     with pytest.raises(BackendUnavailable, match="another peer that shares it erases"):
         hold_again(again, one, "local")
     assert fragile.puts == []
-    again.close()
-    clock.now_ms += 60_000
-    again = opened_with(tmp_path, clock, {"local": fragile})
+    pass_time(monkeypatch, 60)
     assert hold_again(again, one, "local")
     assert again.kinds.promise(image("another", size_bytes=3000).root, "local")
     assert len(again.facts(promises.FACT)) == 1, "what is over is forgotten"
     again.close()
+
+
+def test_what_is_over_is_forgotten_on_disk_though_the_next_promise_was_refused(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, held_here = image("one", size_bytes=3000), image("held", size_bytes=3000)
+    store = opened_with(tmp_path, clock, {"local": Fragile()})
+    take_in(store, held_here, "local")
+    assert store.kinds.promise(one.root, "local")
+    pass_time(monkeypatch, promises.PROMISE_S)
+    assert not store.kinds.promise(held_here.root, "local")
+    assert store.kinds.promise(image("another", size_bytes=3000).root, "local")
+    assert len(store.facts(promises.FACT)) == 1
+    store.close()
 
 
 def test_nothing_is_promised_that_a_disk_refuses_to_keep(tmp_path: Path, clock: Clock) -> None:
