@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from protocol.authored import KeysByAuthor
 from protocol.changes import Wanted
 from protocol.charter import Charter
 from protocol.charter_chain import CharterChain
@@ -29,7 +30,7 @@ class RecordView:
     tally: OrderedSet[Signed[Record]]
     _counting: Counting
     _slots: dict[bytes, Slot]
-    _by_author: dict[PeerId, set[bytes]]
+    _by_author: KeysByAuthor
     _pins: PinIndex
     _flows: dict[str, Signed[Flow]]
 
@@ -157,11 +158,11 @@ class RecordView:
 
     def keys_by(self, author: str) -> tuple[bytes, ...]:
         """Return the keys under which records of one author are kept, counting or not."""
-        return tuple(self._by_author.get(PeerId(author), ()))
+        return tuple(self._by_author.of(author))
 
     def records_by(self, author: str) -> tuple[Signed[Record], ...]:
         """Return the counting records of one author."""
-        slots = (self._slots[key] for key in self._by_author.get(PeerId(author), ()))
+        slots = (self._slots[key] for key in self._by_author.of(author))
         return tuple(s.counting for s in slots if s.counting is not None and s.counting.author == author)
 
     @property

@@ -11,12 +11,12 @@ clock is off can pause expiry by not calling it.
 """
 
 import heapq
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Iterable, Set
 from dataclasses import replace
 from operator import attrgetter
 from typing import Final, cast
 
+from protocol.authored import KeysByAuthor
 from protocol.changes import COUNTED, KNOWN, Changes, Journal, Merged, Status
 from protocol.charter import Charter
 from protocol.charter_chain import CHARTERS_PER_AUTHOR
@@ -54,7 +54,7 @@ class RecordSet(RecordView):
         self.swarm = swarm
         self._counting = Counting(swarm)
         self._slots: dict[bytes, Slot] = {}
-        self._by_author: defaultdict[PeerId, set[bytes]] = defaultdict(set)
+        self._by_author = KeysByAuthor()
         self._pins = PinIndex()
         self._flows: dict[str, Signed[Flow]] = {}
         self.tally: OrderedSet[Signed[Record]] = OrderedSet(attrgetter("place"), attrgetter("digest"))
@@ -179,7 +179,7 @@ class RecordSet(RecordView):
             if not self._counting.concerns(signed):
                 others.append(signed)
             elif self._slots.setdefault(signed.key, Slot()).put(signed) is not None:
-                self._by_author[signed.author].add(signed.key)
+                self._by_author.add(signed.author, signed.key)
                 news.add(signed.key)
         journal = Journal()
         self._judge(news, journal)
@@ -217,7 +217,7 @@ class RecordSet(RecordView):
             hidden = None if later is None or self._counting.stands(later) else later
             return Merged(status=Status.STALE, reason=OUTDATED, later=hidden)
         self._slots[signed.key] = slot
-        self._by_author[signed.author].add(signed.key)
+        self._by_author.add(signed.author, signed.key)
         for old in displaced:
             journal.forget(old.storage_key)
         journal.store(signed)
@@ -237,8 +237,8 @@ class RecordSet(RecordView):
 
     def _no_room(self, signed: Signed[Record]) -> str:
         """Say why a record cannot be kept at all, or nothing: what counts, or outdates what does, always has its place."""
-        is_charter, keys = isinstance(signed.record, Charter), self._by_author.get(signed.author, ())
-        if is_charter and _number_of(keys, b"c") >= CHARTERS_PER_AUTHOR:
+        is_charter, authored = isinstance(signed.record, Charter), self._by_author
+        if is_charter and authored.number_of(signed.author, b"c") >= CHARTERS_PER_AUTHOR:
             return f"{CHARTERS_PER_AUTHOR} charters of {signed.author} are known already"
         now = self.get(signed.key)  # who knows a later word of its author than we take would never agree with us
         if self._counting.may_count(signed) or (now is not None and now.author == signed.author):
@@ -246,14 +246,14 @@ class RecordSet(RecordView):
         nobody = f"{signed.author} has no role for it"
         if len(signed.raw) > IDLE_BYTES:
             return f"{nobody}, and it has {len(signed.raw)} bytes"
-        if signed.key[:1] in IDLE_WORDS and _number_of(keys, *IDLE_WORDS) >= IDLE_WORDS_PER_AUTHOR:
+        words = authored.number_of(signed.author, *IDLE_WORDS) if signed.key[:1] in IDLE_WORDS else 0
+        if words >= IDLE_WORDS_PER_AUTHOR:
             return f"{nobody}, and {IDLE_WORDS_PER_AUTHOR} like it are known already"
+        keys = authored.of(signed.author)
         if len(keys) >= RECORDS_PER_UNKNOWN_AUTHOR and not is_charter:
             return nobody
         if not keys and not self._counting.known_author(signed.author):
-            unknown = sum(
-                1 for author, kept in self._by_author.items() if kept and not self._counting.known_author(author)
-            )
+            unknown = sum(1 for author in authored if not self._counting.known_author(author))
             if unknown >= UNKNOWN_AUTHORS:
                 return f"{nobody}, nor have {UNKNOWN_AUTHORS} others"
         return ""
@@ -272,7 +272,7 @@ class RecordSet(RecordView):
         for key in self._counting.judged_keys:
             self._recount(key, self._slots[key], journal)
         for author in verdict.authors:
-            self._unjudged = dict.fromkeys(self._by_author.get(author, ()), False) | self._unjudged
+            self._unjudged = dict.fromkeys(self._by_author.of(author), False) | self._unjudged
         if verdict.removals:
             removals = [key for key, slot in self._slots.items() if any(kept.removal for kept in slot.kept)]
             self._unjudged.update(dict.fromkeys(removals, True))
@@ -377,9 +377,9 @@ class RecordSet(RecordView):
         """What a slot has just let go."""
         for signed in gone:
             journal.forget(signed.storage_key)
-            self._by_author[signed.author].discard(key)
+            self._by_author.discard(signed.author, key)
         for kept in slot.kept:
-            self._by_author[kept.author].add(key)
+            self._by_author.add(kept.author, key)
         if not slot.kept:
             del self._slots[key]
 
@@ -391,7 +391,3 @@ def _turns(records: list[Signed[Record]]) -> tuple[list[int], list[int], list[in
         letter = signed.key[:1]
         turns[0 if letter == b"c" else 1 if letter in IDLE_WORDS else 2].append(number)
     return turns
-
-
-def _number_of(keys: Collection[bytes], *letters: bytes) -> int:
-    return sum(1 for key in keys if key[:1] in letters)

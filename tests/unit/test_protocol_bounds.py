@@ -1,5 +1,6 @@
 """What does not count takes little room and little time, whoever writes it; what counts always has its place."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -205,3 +206,29 @@ def test_one_pin_written_again_and_again_waits_for_its_end_a_few_times_at_most()
     assert records.pin_count == 0
     records.due(ends_ms + 40 * MS_PER_DAY)
     assert set(records) == {*FOUNDING.records, *records.governing()}
+
+
+class NeverWalked(set[bytes]):
+    """The keys of somebody who has written a million records."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        raise AssertionError("each of his words would cost as much as all of them")
+
+
+def test_a_word_that_does_not_count_costs_the_same_however_much_its_author_has_written() -> None:
+    records, author = swarm(), PEERS[0]
+    merged(records, pins(author, 50), Status.COUNTS)
+    records._by_author._keys[author.peer_id] = NeverWalked(records._by_author.of(author.peer_id))
+    stray = Charter(number=2, previous=(bytes(32),), name="x", stewards=(author.peer_id,), recovery=RECOVERY.peer_id)
+    words: list[Signed[Record]] = [at(1, Expulsion(peer=key(n).peer_id), author) for n in range(50)]
+    assert merged(records, [*words, at(1, stray, author)], Status.KEPT) == IDLE_WORDS_PER_AUTHOR + 1
+
+
+def test_authors_of_whom_nothing_is_kept_are_forgotten() -> None:
+    records, ends_ms = swarm(at(1, admission(PEERS[1], CURATOR), STEWARD)), T0 + 10
+    founders = set(records._by_author)
+    came = [at(1, pin(expires_ms=ends_ms, id=bytes([n]) * 16), key(n)) for n in range(5)]
+    assert merged(records, came, Status.KEPT) == len(came)
+    assert len(set(records._by_author)) == len(founders) + len(came)
+    records.due(ends_ms + 31 * MS_PER_DAY)
+    assert set(records._by_author) == founders
