@@ -145,6 +145,7 @@ class SetFlow:
     """Change a flow, or make it; what is None stays as it is.
 
     Attributes:
+        inherit: have the charter's factor again; together with `replicas` it is refused.
         max_bytes: of an image with its variants; 0: no limit.
         max_px: width × height of an original; 0: no limit.
         types: of originals, as names (`jpeg`) or media types; empty: any.
@@ -155,6 +156,7 @@ class SetFlow:
     name: str
     backend: str | None = None
     replicas: Replicas | None = None
+    inherit: bool = False
     max_bytes: CountOrNone | None = None
     max_px: CountOrNone | None = None
     types: Annotated[tuple[str, ...], Meta(max_length=32)] | None = None

@@ -1,6 +1,6 @@
 """`flow ls | set | migrate | rm`: flows and their policies."""
 
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -8,7 +8,7 @@ from node.cli.flow_migrate import migrate_flow
 from node.cli.listing import emit_all, rows_of
 from node.cli.output import emit, printable, say, table
 from node.cli.session import Session
-from node.cli.verb import FACTOR, SIZE, VerbGroup, json_option, pass_session, replicas
+from node.cli.verb import OWN_FACTOR, SIZE, VerbGroup, json_option, pass_session, replicas
 from node.control.client import quote
 from node.quantities import size_text
 
@@ -37,7 +37,13 @@ def list_flows(session: Session, as_json: bool) -> None:
 @command.command("set")
 @click.argument("name")
 @click.option("--backend", metavar="B", help="Where new images go: ipfs, kubo, s3 or local.")
-@click.option("--replicas", "factor", type=FACTOR, metavar="MIN:MAX", help="How many copies each image has.")
+@click.option(
+    "--replicas",
+    "factor",
+    type=OWN_FACTOR,
+    metavar="MIN:MAX",
+    help="How many copies each image has; 'default': as the charter says.",
+)
 @click.option("--max-bytes", type=SIZE, metavar="SIZE", help="Largest image, with its variants; 0: no limit.")
 @click.option("--max-px", type=click.IntRange(0), metavar="N", help="Most pixels (width × height); 0: no limit.")
 @click.option("--types", metavar="T,T", help="Formats it takes, such as jpeg,png; 'any': all.")
@@ -49,7 +55,7 @@ def set_flow(
     session: Session,
     name: str,
     backend: str | None,
-    factor: tuple[int, int] | None,
+    factor: tuple[int, int] | Literal["default"] | None,
     max_bytes: int | None,
     max_px: int | None,
     types: str | None,
@@ -58,10 +64,13 @@ def set_flow(
     as_json: bool,
 ) -> None:
     """Change a flow, or make it. Takes effect at once for new images."""
-    change: dict[str, object] = {"backend": backend, "replicas": replicas(factor), "types": _listed(types)}
+    own = None if factor == "default" else factor
+    change: dict[str, object] = {"backend": backend, "replicas": replicas(own), "types": _listed(types)}
     change |= {"max_bytes": max_bytes, "max_px": max_px, "strip": strip}
     if adders is not None:  # a daemon from before it was updated knows no such field
         change["adders"] = _listed(adders)
+    if factor == "default":  # nor this one
+        change["inherit"] = True
     row = session.control.call("POST", "/v1/flows", {"name": name, **change})
     if as_json:
         emit(row)

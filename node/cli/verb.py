@@ -74,10 +74,15 @@ def _some_time(text: str) -> float:
     return seconds
 
 
+def _own_factor(text: str) -> tuple[int, int] | str:
+    return text if text == "default" else parse_factor(text)
+
+
 SIZE = _Quantity("size", parse_size)
 DURATION = _Quantity("duration", _some_time)
 PAUSE = _Quantity("duration", parse_duration)
 FACTOR = _Quantity("min:max", parse_factor)
+OWN_FACTOR = _Quantity("min:max", _own_factor)
 
 
 def replicas(factor: Sequence[int] | None) -> dict[str, int] | None:

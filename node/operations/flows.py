@@ -38,13 +38,15 @@ class Flows:
         if request.backend is not None:
             policy.check_backend(self._parts, request.backend)
             policy.check_offered(self._parts, request.backend)
+        if request.inherit and request.replicas is not None:
+            raise Usage(f"flow {request.name}: a factor of its own, or the charter's: not both")
         replicas = policy.check_bounds(self._parts, request.replicas)
         known = self._records.flows.get(request.name)
         flow = known.record if known is not None else Flow(name=request.name)
         flow = replace(
             flow,
             backend=request.backend or flow.backend,
-            replicas=replicas or flow.replicas,
+            replicas=None if request.inherit else replicas or flow.replicas,
             max_root_bytes=flow.max_root_bytes if request.max_bytes is None else request.max_bytes or None,
             max_px=flow.max_px if request.max_px is None else request.max_px or None,
             media_types=flow.media_types if request.types is None else policy.media_types(request.types),
