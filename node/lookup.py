@@ -14,6 +14,8 @@ from store.errors import BadCid
 SURE_PREFIX_CHARS = 8
 """A shorter prefix gives way to a name: all our roots begin with the same five characters, and a file may, too."""
 MAX_CANDIDATES = 20
+LOOKED_THROUGH = 5000
+"""Pins at most that are all looked through to tell a person what he may have meant: 2 ms."""
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -66,7 +68,8 @@ class Lookup:
                 break
         if not roots:
             where = f" in flow {flow}" if flow else ""
-            raise NotFound(f"{ref}: no such image{where}{' in the trash' if trashed else ''}")
+            what = f"{ref}: no such image{where}{' in the trash' if trashed else ''}"
+            raise NotFound(what, hint=self._nearest(ref, flow, trashed=trashed))
         if len(roots) > 1:
             listed = sorted(map(cid_text, roots))
             count = len(roots) if len(roots) <= MAX_CANDIDATES else f"more than {MAX_CANDIDATES}"
@@ -116,9 +119,25 @@ class Lookup:
             return iter(())
         return (root for root in self._roots.irange(b"\x12\x20", b"\x12\x21") if cid_text(root).startswith(ref))
 
+    def _nearest(self, ref: str, flow: str | None, *, trashed: bool) -> str | None:
+        """What to try where one image alone is called so but for its folder; None in a large swarm."""
+        last = _last_part(ref)
+        if not last or self._records.pin_count > LOOKED_THROUGH:
+            return None
+        flows = (flow,) if flow is not None else self._records.flow_names()
+        pins = (pin.record for name in flows for pin in self._records.pins_by_flow(name))
+        named = [pin for pin in pins if _last_part(pin.name or "") == last and _fits(pin, flow, trashed)]
+        if len({pin.root for pin in named}) != 1:
+            return None
+        return f"the only image with such a name is {named[0].name}, in flow {named[0].flow}"
+
     def _by_name(self, ref: str, flow: str | None) -> list[SignedPin]:
         flows = (flow,) if flow is not None else self._records.flow_names()
         return [pin for name in flows for pin in self._records.pins_by_name(name, ref)]
+
+
+def _last_part(name: str) -> str:
+    return name.rsplit("/", 1)[-1]
 
 
 def _some(roots: Iterable[bytes]) -> set[bytes]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from node import lookup
 from node.errors import Ambiguous, NotFound
 from node.lookup import Lookup
 from protocol.author import Author
@@ -142,3 +143,29 @@ def test_roots_that_come_and_go_after_somebody_looked_are_in_order_at_the_next_l
     swarm.pin(root_of(3), name="c.jpg")
     swarm.lookup.changed(swarm.records.due(NOW_MS + 2).roots)
     assert list(swarm.lookup.roots_after(b"")) == sorted([root_of(2), root_of(3)])
+
+
+def hint_for(swarm: Swarm, ref: str, flow: str | None = None) -> str | None:
+    with pytest.raises(NotFound) as refused:
+        swarm.lookup.find(ref, flow)
+    return refused.value.hint
+
+
+def test_the_one_name_that_differs_by_its_folder_is_told(swarm: Swarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm.pin(root_of(1), name="trip/day 1/a.jpg")
+    told = "the only image with such a name is trip/day 1/a.jpg, in flow f"
+    for ref in ("a.jpg", "day 1/a.jpg", "holiday/a.jpg"):
+        assert hint_for(swarm, ref) == told
+    for ref in ("b.jpg", "trip/day 1", "trip/", "xa.jpg", ""):
+        assert hint_for(swarm, ref) is None
+    assert hint_for(swarm, "a.jpg", flow="g") is None
+    swarm.pin(root_of(1), name="trip/day 1/a.jpg", flow="g")
+    assert hint_for(swarm, "a.jpg") == told, "the same image once more"
+    swarm.write(replace(swarm.pin(root_of(2), name="old/a.jpg"), trashed_ms=NOW_MS))
+    assert hint_for(swarm, "a.jpg") == told, "what lies in the trash is no image to get"
+    swarm.pin(root_of(3), name="a b/a.jpg")
+    assert hint_for(swarm, "a.jpg") is None, "two are called so"
+    swarm.pin(root_of(4), name="old/c.jpg")
+    assert hint_for(swarm, "c.jpg") is not None
+    monkeypatch.setattr(lookup, "LOOKED_THROUGH", swarm.records.pin_count - 1)
+    assert hint_for(swarm, "c.jpg") is None, "a large swarm is not looked through"
