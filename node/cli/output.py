@@ -6,6 +6,7 @@ A name in somebody's pin may hold anything, so what goes to a terminal is made p
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -42,17 +43,52 @@ def complain(message: str, hint: str | None = None, candidates: Iterable[str] = 
     sys.stderr.flush()
 
 
+NAMES = frozenset({"NAME", "FLOW"})
+"""Columns of what people have named: the only ones of any width, and without a word to be copied whole."""
+LEAST_CELLS = 24
+"""No name is cut to less, however narrow the terminal. Guess."""
+GAP = "  "
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> None:
-    """Columns with a head, numbers on the right; nothing but the head where there are no rows."""
+    """Columns with a head, numbers on the right; nothing but the head where there are no rows.
+
+    On a terminal that is too narrow names are cut in the middle; what is piped is whole.
+    """
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    if sys.stdout.isatty():
+        widths = _narrowed(head, widths, shutil.get_terminal_size().columns)
     for index, row in enumerate([list(head), *cells]):
+        shown = [_cut(cell, width) for cell, width in zip(row, widths, strict=True)]
         parts = [
             cell.rjust(width) if name in right else cell.ljust(width)
-            for name, cell, width in zip(head, row, widths, strict=True)
+            for name, cell, width in zip(head, shown, widths, strict=True)
         ]
-        line = "  ".join(parts).rstrip()
+        line = GAP.join(parts).rstrip()
         say(line if index else click.style(line, dim=True))
+
+
+def _narrowed(head: Sequence[str], widths: Sequence[int], room: int) -> list[int]:
+    """The columns' widths with the widest names taken back until all fits, as far as that can be."""
+    narrowed = list(widths)
+    over = sum(widths) + len(GAP) * (len(widths) - 1) - room
+    names = [index for index, name in enumerate(head) if name in NAMES]
+    while over > 0 and names:
+        widest = max(names, key=narrowed.__getitem__)
+        if narrowed[widest] <= LEAST_CELLS:
+            break
+        narrowed[widest] -= 1
+        over -= 1
+    return narrowed
+
+
+def _cut(text: str, width: int) -> str:
+    """`text` without its middle where it is longer: names that begin alike often end differently."""
+    if len(text) <= width:
+        return text
+    end = (width - 1) // 2
+    return f"{text[: width - 1 - end]}…{text[len(text) - end :]}"
 
 
 def short_cid(cid: str) -> str:
