@@ -76,7 +76,7 @@ def _follow(session: Session, row: dict[str, Any], *, as_json: bool) -> int:
 
 
 def _dry_run(session: Session, *, to_min: bool, as_json: bool) -> None:
-    rows = rows_of(session, with_query("/v1/drain/plan", {"to_min": to_min or None}))
+    rows = rows_of(session, with_query("/v1/drain/plan", {"to_min": to_min or None}), timeout_s=None)
     if as_json:
         for row in rows:
             emit(row)

@@ -74,7 +74,7 @@ def _follow(session: Session, path: str, row: dict[str, Any], *, as_json: bool) 
 
 
 def _dry_run(session: Session, path: str, *, as_json: bool) -> None:
-    rows = rows_of(session, path)
+    rows = rows_of(session, path, timeout_s=None)
     if as_json:
         for row in rows:
             emit(row)

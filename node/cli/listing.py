@@ -9,20 +9,25 @@ from node.cli.session import Session
 from node.errors import BY_EXIT_CODE, Failed
 
 NDJSON = "application/x-ndjson"
+LISTING_TIMEOUT_S = 120.0
+"""A guess: a million images are put in order first."""
 
 
-def rows_of(session: Session, path: str) -> Iterator[dict[str, Any]]:
+def rows_of(session: Session, path: str, *, timeout_s: float | None = LISTING_TIMEOUT_S) -> Iterator[dict[str, Any]]:
     """Every row of a listing, as it comes.
+
+    Args:
+        timeout_s: longest silence; None for what has to be worked out first.
 
     Raises:
         UserError: the daemon failed, perhaps in the middle of it.
     """
-    return rows_in(session, "GET", path)
+    return rows_in(session, "GET", path, timeout_s=timeout_s)
 
 
-def rows_in(session: Session, method: str, path: str) -> Iterator[dict[str, Any]]:
+def rows_in(session: Session, method: str, path: str, *, timeout_s: float | None = None) -> Iterator[dict[str, Any]]:
     """As `rows_of`, for what is listed by another method."""
-    for line in session.control.open(method, path, accept=NDJSON, timeout_s=None).lines():
+    for line in session.control.open(method, path, accept=NDJSON, timeout_s=timeout_s).lines():
         row = json.loads(line)
         if "exit_code" in row:
             raise BY_EXIT_CODE.get(row["exit_code"], Failed)(row["error"], hint=row.get("hint"))

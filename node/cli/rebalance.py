@@ -17,7 +17,7 @@ def command(session: Session, dry_run: bool, as_json: bool) -> None:
     """Print the copies that this peer is next to take over or let go, and why: zones, shares, surplus."""
     if not dry_run:
         raise Usage("peers rebalance by themselves", hint="--dry-run prints what is planned")
-    rows = rows_of(session, "/v1/rebalance/plan")
+    rows = rows_of(session, "/v1/rebalance/plan", timeout_s=None)
     if as_json:
         emit_all(rows)
     elif not planned.show(rows):

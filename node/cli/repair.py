@@ -25,7 +25,7 @@ def command(session: Session, now: bool, dry_run: bool, as_json: bool) -> None:
     if now and dry_run:
         raise Usage("--now and --dry-run exclude each other")
     if dry_run:
-        rows = rows_of(session, "/v1/repair/plan")
+        rows = rows_of(session, "/v1/repair/plan", timeout_s=None)
         if as_json:
             emit_all(rows)
         elif not planned.show(rows):

@@ -8,6 +8,8 @@ between calls and used by one thread.
 import json
 import os
 import socket
+import struct
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +19,9 @@ from node.control.address import reachable, socket_path
 from node.errors import BY_EXIT_CODE, Ambiguous, DaemonNotRunning, Failed, RefusedByPolicy, TimedOut, Usage, UserError
 
 DEFAULT_TIMEOUT_S = 30.0
-"""A guess: the daemon answers look-ups within milliseconds; one that does not for this long is stuck."""
+"""A guess: the daemon answers look-ups within milliseconds; one that does not for this long is stuck. Not less: on a busy
+machine it may be slow, and whoever asks in a script cannot tell."""
+KNOCK_S = 0.1
 READ_BYTES = 256 * 1024
 MAX_HEADER_BYTES = 64 * 1024
 
@@ -120,8 +124,9 @@ class Control:
         try:
             answer = self._exchange(request, upload, timeout_s)
         except TimeoutError as error:
+            hint = self.why_silent()
             self.close()
-            raise TimedOut(f"the daemon did not answer within {timeout_s:.0f} s") from error
+            raise TimedOut(f"the daemon did not answer within {timeout_s:.0f} s", hint=hint) from error
         except OSError as error:
             self.close()
             raise Failed(
@@ -135,7 +140,7 @@ class Control:
         reused = self._socket is not None
         for attempt in (0, 1):
             if self._socket is None:
-                self._socket = connect(self.path)
+                self._socket = connect(self.path, timeout_s)
                 self._reader = self._socket.makefile("rb")
             assert self._reader is not None
             self._socket.settimeout(timeout_s)
@@ -152,12 +157,40 @@ class Control:
                     raise ConnectionError("no answer") from error
         raise AssertionError("unreachable")
 
+    def why_silent(self) -> str:
+        """What to do about a daemon that does not answer, by what the kernel says of its process."""
+        pid = 0 if self._socket is None else listener_pid(self._socket)
+        if pid and is_stopped(pid):
+            return f"its process is stopped: kill -CONT {pid} lets it go on"
+        who = f"its process, {pid}," if pid else "its process"
+        return f"{who} is busy or stuck: the daemon's log says why; try again, or stop it and start it anew"
 
-def connect(path: Path) -> socket.socket:
+
+def listener_pid(channel: socket.socket) -> int:
+    """The process that listens at the other end; 0 where the kernel does not say, as of another container's."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return 0
+    pid, _, _ = struct.unpack("3i", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return int(pid)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process was stopped, as by SIGSTOP. Source: proc(5) on `/proc/pid/stat`."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0] in ("T", "t")
+    except (OSError, IndexError):
+        return False
+
+
+def connect(path: Path, timeout_s: float | None = None) -> socket.socket:
     """A socket connected to the daemon.
+
+    Args:
+        timeout_s: how long to wait while it takes in nobody: one that is stopped does not, and its queue may be full.
 
     Raises:
         DaemonNotRunning: nobody answers there.
+        TimeoutError: it takes nobody in.
         RefusedByPolicy: the socket belongs to somebody else.
     """
     hint = "start it: pinakothek run"
@@ -166,12 +199,15 @@ def connect(path: Path) -> socket.socket:
             raise RefusedByPolicy(f"{path}: the daemon belongs to another user", hint="run this as the same user")
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            channel.settimeout(timeout_s)
             with reachable(path) as address:
-                channel.connect(address)
+                knock(channel, address, timeout_s)
         except BaseException:
             channel.close()
             raise
         return channel
+    except TimeoutError:
+        raise
     except PermissionError as error:
         raise RefusedByPolicy(f"{path}: permission denied", hint="run this as the daemon's user") from error
     except OSError as error:
@@ -181,6 +217,18 @@ def connect(path: Path) -> socket.socket:
         if not path.parent.is_dir():
             hint = "make it: pinakothek init"
         raise DaemonNotRunning(where, hint=hint) from error
+
+
+def knock(channel: socket.socket, address: str, timeout_s: float | None) -> None:
+    """Connect. Raises: OSError; TimeoutError: the queue of those who wait to be taken in stayed full."""
+    until_s = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        try:
+            return channel.connect(address)
+        except BlockingIOError as error:  # at once, though the socket has a timeout: see connect(2) on EAGAIN
+            if until_s is None or time.monotonic() >= until_s:
+                raise TimeoutError from error
+            time.sleep(KNOCK_S)
 
 
 def send_chunks(channel: socket.socket, upload: Iterable[bytes]) -> None:
@@ -256,8 +304,9 @@ def guarded(chunks: Iterator[bytes], control: Control, last: bool) -> Iterator[b
     try:
         yield from chunks
     except TimeoutError as error:
+        hint = control.why_silent()
         control.close()
-        raise TimedOut("the daemon stopped answering") from error
+        raise TimedOut("the daemon stopped answering", hint=hint) from error
     except (OSError, Failed) as error:
         control.close()
         raise error if isinstance(error, Failed) else Failed(f"the answer broke off: {error}") from error
