@@ -342,6 +342,8 @@ class SharedRecords:
     async def _make_up(self) -> None:
         """Bring the disk to what counts in memory."""
         async with self._disk:
+            while self._unwritten:  # it may be a later version of what is owed, and spares what it cuts short first
+                await self._write_down()
             await self._write_owed()
 
     async def _write_owed(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from node.events import wall_ms
 from node.replication.releasing import _that_fit
@@ -130,6 +131,61 @@ async def test_what_cuts_a_pin_short_is_not_written_before_the_pin_is_put_aside(
         await peer.records.due()
         assert on_disk() == ({after.raw}, True)
         assert await peer.records.are_durable()
+
+
+async def test_what_the_disk_takes_at_last_is_not_written_before_what_it_cuts_short_is_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk refused a version, and takes it again; a later one, come meanwhile, is what there is to be written by then."""
+    founded = Founded(2)
+    author, now_ms, block = Author(founded.keys[1]), wall_ms(), b"picture"
+    root, job = cid_of(RAW, block), Owner("job", b"j")
+    pin, another = Pin(id=bytes(16), flow="f", root=root), Pin(id=b"2" * 16, flow="f", root=ROOT)
+    versions = [pin, replace(pin, name="a"), replace(pin, expires_ms=now_ms + 60_000)]
+    before, refused, short = (author.write(each, now_ms) for each in versions)
+    others = [author.write(replace(another, name=name), now_ms) for name in ("a", "b")]
+    written: list[bytes | str] = []
+
+    def full(*_: object) -> None:
+        raise StoreFull(1, 0)
+
+    async with honest(founded, founded.keys[0], tmp_path, records=founded.records) as peer:
+        Sparing(peer.knowledge, SetAside(peer.store))
+        peer.store.put([(root, block)], owner=job)
+        peer.knowledge.holding_changed(
+            peer.store.hold(root, kind="ipfs", blocks=[root], size_bytes=len(block), frm=job), True
+        )
+        await peer.records.accept([before.raw, others[0].raw])
+        with monkeypatch.context() as patched:
+            patched.setattr(peer.store, "append_records", full)
+            await peer.records.accept([refused.raw])
+        append, spare = peer.store.append_records, peer.records.on_replaced
+        begun, may_end, came = trio.Event(), trio.Event(), trio.Event()
+
+        def note(entries: Sequence[RecordEntry]) -> None:
+            written.extend(entry.kind if entry.kind == ASIDE else entry.raw for entry in entries)
+            append(entries)
+
+        async def slow(replaced: Sequence[Signed[Record]]) -> None:
+            if others[0] in replaced:
+                begun.set()
+                await may_end.wait()
+            await spare(replaced)
+
+        monkeypatch.setattr(peer.store, "append_records", note)
+        peer.records.on_replaced = slow
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.records.accept, [others[1].raw])
+            await begun.wait()
+            nursery.start_soon(peer.records.due)
+            await trio.testing.wait_all_tasks_blocked()  # it waits for the disk
+            peer.records.on_learned = lambda oldest: came.set()
+            nursery.start_soon(peer.records.accept, [short.raw])
+            await came.wait()
+            may_end.set()
+        assert peer.records.counting.get(before.key) == short
+        assert await peer.records.are_durable()
+    assert written.index(ASIDE) < written.index(short.raw)
 
 
 @pytest.mark.parametrize("size_bytes", [300, 5_000, 21_000])
