@@ -97,6 +97,9 @@ class Signed(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Signed) and other.raw == self.raw
 
+    def __ne__(self, other: object) -> bool:  # a struct would say that two which are equal differ
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self.digest)
 

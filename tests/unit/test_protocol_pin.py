@@ -5,11 +5,14 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from protocol.author import Author
 from protocol.codec import Body
 from protocol.errors import Refused
 from protocol.fields import Fields
+from protocol.identity import KeyPair
 from protocol.limits import CID_BYTES, COUNTER_MAX, NAME_BYTES, SIZE_BYTES_MAX, TIME_MS_MAX
 from protocol.pin import Pin, _plain
+from protocol.records import parse_record
 from protocol.stamp import Stamp
 
 ORDINARY = Pin(
@@ -67,3 +70,12 @@ def test_each_field_by_itself() -> None:
 
 def test_an_ordinary_pin_takes_the_short_way() -> None:
     assert _plain(ORDINARY.to_body()) == ORDINARY
+
+
+def test_a_signed_pin_is_the_one_that_is_read_from_its_bytes() -> None:
+    signed = Author(KeyPair(b"k" * 32)).write(Pin(id=bytes(16), flow="f", root=b"root"), 1)
+    read, later = parse_record(signed.raw), Author(KeyPair(b"k" * 32)).write(signed.record, 2)
+    assert signed == read
+    assert not signed != read  # noqa: SIM202
+    assert signed != later
+    assert len({signed, read, later}) == 2
