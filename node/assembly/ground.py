@@ -88,6 +88,7 @@ async def lay_ground(
     offering = Offering(store, backends, config.allow_backends)
     knowledge = _knowledge(effective, store, key, records, heard, hooks)
     Sparing(knowledge, aside)
+    await records.go_on()
     gatekeeping = Gatekeeping(records.counting, lambda: hooks.invites_open())
     return Ground(
         effective=effective,

@@ -17,6 +17,7 @@ import trio
 
 from node.events import wall_ms
 from node.swarm.checking import Parsed, Verify, in_order, parse_all, parse_kept, verify_in_thread
+from node.swarm.own_word import OwnWord, may_cut_short
 from node.swarm.refusals import FORK, Refusals
 from node.swarm.seals import Seals
 from node.swarm.storing import entry_of
@@ -73,6 +74,7 @@ class SharedRecords:
         self._swarm_ms = swarm_ms
         self._verify = verify
         self._seals = Seals(author.key)
+        self._own_word = OwnWord(store)
         self.refusals = Refusals()
         self._forked = False
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
@@ -178,10 +180,23 @@ class SharedRecords:
         """Make records that were signed here durable, merge them and tell the others, whether they count yet or not."""
         self._writing += 1
         try:
-            await trio.to_thread.run_sync(partial(self._persist, signed, ()))
-            await self._merge(signed, stored=True)
+            if any(map(may_cut_short, signed)):
+                await self._see_through(await self._own_word.keep(signed), signed)
+            else:
+                await trio.to_thread.run_sync(partial(self._persist, signed, ()))
+                await self._merge(signed, own=True)
         finally:
             self._writing -= 1
+
+    async def _see_through(self, name: str, signed: Sequence[Signed[Record]]) -> None:
+        outcomes = await self._merge(signed, own=True)
+        if not any(merged.status is Status.HELD_BACK for merged in outcomes) and await self.are_durable():
+            await self._own_word.forget(name)
+
+    async def go_on(self) -> None:
+        """See through, after a crash, what this peer wrote last; call it once `on_replaced` is set."""
+        for name, raws in (await self._own_word.kept()).items():
+            await self._see_through(name, (await parse_all(raws, self._verify))[0])
 
     async def write_one(self, record: R) -> Signed[R]:
         """`write` for one record."""
@@ -198,7 +213,7 @@ class SharedRecords:
         self._writing += 1
         try:
             outcome = await trio.to_thread.run_sync(persist, entry_of(written, self._seals))
-            await self._merge([written], stored=True)
+            await self._merge([written], own=True)
         finally:
             self._writing -= 1
         return written, outcome
@@ -224,21 +239,23 @@ class SharedRecords:
         await self._judge()
 
     async def _merge(
-        self, signed: Sequence[Signed[Record]], *, stored: bool = False, relay: bool = True, compared: bool = False
-    ) -> None:
-        outcomes, changes = self._take(signed, self._swarm_ms(), own=stored)
-        if not stored:
+        self, signed: Sequence[Signed[Record]], *, own: bool = False, relay: bool = True, compared: bool = False
+    ) -> list[Merged]:
+        outcomes, changes = self._take(signed, self._swarm_ms(), own=own)
+        if not own:
             for merged in outcomes:
                 if merged is not COUNTED:
                     self.refusals.count_merge(merged)
         self._look_for_fork()
-        await self._settle(replace(changes, stored=()) if stored else changes)
-        news = [one for one, merged in zip(signed, outcomes, strict=True) if merged.relay or stored]
+        is_stored = own and not any(map(may_cut_short, signed))
+        await self._settle(replace(changes, stored=()) if is_stored else changes)
+        news = [one for one, merged in zip(signed, outcomes, strict=True) if merged.relay or own]
         if news and relay:
             self._on_news(news)
         if compared and (later := [merged.later for merged in outcomes if merged.later is not None]):
             self._on_news(later)
         await self._judge()
+        return outcomes
 
     def _look_for_fork(self) -> None:
         if self.counting.forked and not self._forked:

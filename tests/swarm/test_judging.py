@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 import trio
 
 from node.events import wall_ms
+from node.swarm import own_word
 from node.swarm import records as shared
 from node.swarm.records import SharedRecords
 from protocol.author import Author
@@ -16,6 +18,7 @@ from protocol.identity import KeyPair
 from protocol.pin import Pin
 from protocol.records import Expulsion, Record, Signed
 from protocol.recordset import RecordSet
+from store.errors import StoreFull
 from store.record_lines import RecordEntry
 from store.store import Store
 from tests.swarm.fellows import Founded
@@ -28,8 +31,8 @@ AT_ONCE = 3
 class Member:
     """One that knows a swarm of two, the other of which has pinned much."""
 
-    def __init__(self, store: Store) -> None:
-        self.founded = Founded(2)
+    def __init__(self, store: Store, founded: Founded | None = None) -> None:
+        self.founded = founded or Founded(2)
         self.told: list[Changes] = []
         self.replaced: list[Signed[Record]] = []
         self.records = SharedRecords(
@@ -106,7 +109,10 @@ def _and_cancel(member: Member, scope: trio.CancelScope) -> Callable[[Sequence[S
     return spare_and_cancel
 
 
-async def test_an_expulsion_is_on_disk_only_after_all_that_it_cuts_short_is_spared(tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", [True, False])
+async def test_an_expulsion_is_on_disk_only_after_all_that_it_cuts_short_is_spared(
+    tmp_path: Path, *, own: bool
+) -> None:
     spared: list[int] = []
     store = Store.open(tmp_path)
     try:
@@ -121,7 +127,64 @@ async def test_an_expulsion_is_on_disk_only_after_all_that_it_cuts_short_is_spar
             append(entries)
 
         with patch.object(shared, "JUDGED_AT_ONCE", AT_ONCE), patch.object(store, "append_records", note):
-            await member.records.accept([expulsion.raw])
+            await (member.records.put([expulsion]) if own else member.records.accept([expulsion.raw]))
     finally:
         store.close()
     assert spared == [PINS]
+
+
+async def test_what_a_steward_wrote_here_is_seen_through_after_a_crash_and_all_that_it_cuts_short_is_spared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next start finds images that nothing wants, and nobody knows that they were to stay."""
+    store = Store.open(tmp_path)
+    try:
+        member = Member(store)
+        await member.know()
+        monkeypatch.setattr(shared, "JUDGED_AT_ONCE", AT_ONCE)
+        written = [entry.raw for entry in store.load_records()]
+        with patch.object(member.records, "on_replaced", _crash), pytest.raises(Crash):
+            await member.expel()
+        assert [entry.raw for entry in store.load_records()] == written
+
+        again = Member(store, member.founded)
+        await again.records.load()
+        assert again.records.counting.pin_count == PINS
+        with patch.object(store, "append_records", _refuse):
+            await again.records.go_on()
+        assert again.records.counting.pin_count == 0
+        store.set_fact(own_word.FACT + "spoilt", b"\xff")
+        again = Member(store, member.founded)
+        await again.records.load()
+        await again.records.go_on()
+        assert again.records.counting.pin_count == 0
+        assert len(again.replaced) == PINS
+        assert list(store.facts(own_word.FACT)) == [own_word.FACT + "spoilt"]
+        assert len(list(store.load_records())) == len(written) + 1
+    finally:
+        store.close()
+
+
+async def test_an_expulsion_that_the_disk_refuses_changes_nothing(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    try:
+        member = Member(store)
+        await member.know()
+        with patch.object(store, "set_fact", _refuse), pytest.raises(StoreFull):
+            await member.expel()
+        assert member.records.counting.pin_count == PINS
+        assert member.replaced == []
+    finally:
+        store.close()
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+async def _crash(replaced: Sequence[Signed[Record]]) -> None:
+    raise Crash
+
+
+def _refuse(*_: object) -> None:
+    raise StoreFull(1, 0)
