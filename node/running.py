@@ -292,20 +292,32 @@ class Daemon:
         return compared and not clock.wrong and not self.parts.store.rebuilt
 
     async def _keep_house(self) -> float:
-        try:
-            await self._save_what_was_heard()
-        except (StoreFull, DiskFailed) as error:  # a disk that refuses is told of before somebody needs it
-            self._inner.about.disk_refused(str(error))
-            raise
+        """Each part by itself: a disk too full for one is the reason to do the one that makes room. Raises: ExceptionGroup."""
+        failures: list[StoreError | OSError] = []
+        for part in (self._save_what_was_heard, self._tidy, self._let_go, self._remember_what_was_held):
+            try:
+                await part()
+            except (StoreError, OSError) as error:
+                failures.append(error)
+        for failure in failures:
+            if isinstance(failure, StoreFull | DiskFailed):  # that is told of before somebody needs the disk
+                self._inner.about.disk_refused(str(failure))
+        if failures:
+            raise ExceptionGroup("housekeeping", failures)
+        return HOUSEKEEPING_S
+
+    async def _tidy(self) -> None:
         await self._inner.releasing.tick()
         if self._time_acts():
             await self._inner.homecoming.tidy()
+
+    async def _let_go(self) -> None:
+        """Give up fetches that nobody has gone on with for a day, and let unowned blocks go."""
         store, now_ms = self.parts.store, wall_ms()
         stale = await trio.to_thread.run_sync(store.stale_fetches, now_ms)
-        given_up = [owner for owner in stale if not self._is_needed(owner.id)]
+        is_judged = not self.parts.records.unjudged()
+        given_up = [owner for owner in stale if is_judged and not self._is_needed(owner.id)]
         await trio.to_thread.run_sync(self._clear_store, given_up, now_ms)
-        await self._remember_what_was_held()
-        return HOUSEKEEPING_S
 
     async def _remember_what_was_held(self) -> None:
         ever_held, wanted = self._inner.ever_held, self.parts.records.counting.wanted
@@ -354,7 +366,7 @@ class Daemon:
         return not any(knowledge.holders(root, kind) for kind in wanted.kinds)
 
     def _clear_store(self, given_up: Sequence[Owner], now_ms: int) -> None:
-        """Give up fetches that nobody has gone on with for a day, and let unowned blocks go (in a thread)."""
+        """In a thread."""
         for owner in given_up:
             self.parts.store.drop(owner)
         self.parts.store.collect(now_ms)
