@@ -17,7 +17,7 @@ from node.swarm.catching_up import CatchingUp
 from node.swarm.heard import Heard
 from node.swarm.knowledge import Knowledge
 from node.swarm.set_aside import SetAside
-from node.swarm.sparing import is_wanted_until
+from node.swarm.sparing import WantedUntil
 from protocol.beat import SignedBeat
 from protocol.errors import Refused
 from protocol.identity import PeerId
@@ -268,7 +268,7 @@ class Homecoming:
         """Let go of what was put aside long enough ago, or is wanted again. Raises: StoreError."""
         if self.is_unsynced:
             return  # what is being put aside counts until all of it is there, and so its roots are wanted still
-        if keys := self._aside.over(self._surely_ms(), self._is_wanted, self._is_purged):
+        if keys := self._aside.over(self._surely_ms(), WantedUntil(self._records.counting), self._is_purged):
             self._on_over(frozenset(await self._aside.drop(keys)))
 
     def _surely_ms(self) -> int:
@@ -276,9 +276,6 @@ class Homecoming:
         membership = self._knowledge.membership
         is_alone = len(self._records.counting.members()) <= 1
         return membership.span_ms(wall_ms())[0] if is_alone or membership.clock().peers else 0
-
-    def _is_wanted(self, root: bytes, until_ms: int | None) -> bool:
-        return is_wanted_until(self._records.counting, root, until_ms)
 
     def _is_purged(self, key: bytes) -> bool:
         found = self._records.counting.get(key)

@@ -50,6 +50,7 @@ class SetAside:
         self._roots: dict[bytes, set[bytes]] = {}  # root -> keys
         self._unwritten: dict[bytes, RecordEntry] = {}
         self._to_look_at: list[bytes] = []
+        self._going: set[bytes] = set()
         self._disk = trio.Lock()
 
     def load(self) -> None:
@@ -74,8 +75,8 @@ class SetAside:
         return root in self._roots
 
     def untils_of(self, root: bytes) -> list[int | None]:
-        """Of each record for which a root is kept, until when."""
-        return [self._kept[key].until_ms for key in self._roots.get(root, ())]
+        """Of each record for which a root is kept, and goes on to be, until when."""
+        return [self._kept[key].until_ms for key in self._roots.get(root, ()) if key not in self._going]
 
     @property
     def roots(self) -> tuple[bytes, ...]:
@@ -134,6 +135,13 @@ class SetAside:
 
     async def drop(self, keys: Sequence[bytes]) -> list[bytes]:
         """Forget these; the roots that are not kept any more. Raises: StoreError."""
+        self._going.update(keys)  # a root that is cut short again meanwhile is not kept for them
+        try:
+            return await self._drop(keys)
+        finally:
+            self._going.difference_update(keys)
+
+    async def _drop(self, keys: Sequence[bytes]) -> list[bytes]:
         before = {key: self._kept.get(key) for key in keys}
         async with self._disk:
             gone = [key for key in keys if self._kept.get(key) is before[key]]

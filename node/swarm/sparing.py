@@ -6,6 +6,7 @@ pinned again meanwhile; what a steward purges goes at once.
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -52,11 +53,13 @@ class Sparing:
         """
         membership = self._knowledge.membership
         now_ms, (_, latest_ms) = membership.swarm_ms(wall_ms()), membership.span_ms(wall_ms())
-        asides = []
+        asides, untils = [], dict[bytes, list[int]]()
+        wanted = WantedUntil(self._knowledge.records.counting)
         for number, before in enumerate(replaced):
             if number % AT_ONCE == AT_ONCE - 1:  # all that a curator ever pinned may be cut short by one expulsion
                 await trio.lowlevel.checkpoint()
-            if (aside := self._aside_of(before, now_ms)) is not None:
+                wanted = WantedUntil(self._knowledge.records.counting)
+            if (aside := self._aside_of(before, now_ms, wanted, untils)) is not None:
                 asides.append(aside)
         if asides:
             self._tell_of(asides)
@@ -66,8 +69,14 @@ class Sparing:
     def _days(self) -> int:
         return max(self._knowledge.records.counting.trash_days, LEAST_DAYS)
 
-    def _aside_of(self, before: Signed[Record], now_ms: int) -> Aside | None:
-        """What is to be put aside of a pin that counts no longer; None where its root is not here, or wanted all the same."""
+    def _aside_of(
+        self, before: Signed[Record], now_ms: int, wanted: "WantedUntil", untils: dict[bytes, list[int]]
+    ) -> Aside | None:
+        """What is to be put aside of a pin that counts no longer; None where its root is not here, or wanted all the same.
+
+        Args:
+            untils: of each root, until when it will be kept for what is put aside with this one; takes in this one.
+        """
         counting, pin = self._knowledge.records.counting, before.record
         if not isinstance(pin, Pin) or not self._knowledge.own.kinds_of(pin.root):
             return None
@@ -78,14 +87,11 @@ class Sparing:
         would_end_ms = ends_ms(pin, counting.trash_days)
         until_ms = now_ms + self._days * MS_PER_DAY
         until_ms = until_ms if would_end_ms is None else min(until_ms, would_end_ms)
-        if is_wanted_until(counting, pin.root, until_ms) or self._is_kept_until(pin.root, until_ms):
+        together = untils.setdefault(pin.root, [])
+        if wanted(pin.root, until_ms) or _is_enough([*self._aside.untils_of(pin.root), *together], until_ms):
             return None
+        together.append(until_ms)
         return Aside(before, why, deleted=True, ends_ms=would_end_ms)
-
-    def _is_kept_until(self, root: bytes, until_ms: int) -> bool:
-        """Whether enough is put aside already for a root to be kept about so long."""
-        untils = self._aside.untils_of(root)
-        return len(untils) >= RECORDS_EACH and any(each is None or each > until_ms - SLACK_MS for each in untils)
 
     def _tell_of(self, asides: Sequence[Aside]) -> None:
         log.warning("%d pins were cut short; their images are kept for now: %s", len(asides), asides[0].reason)
@@ -96,7 +102,29 @@ class Sparing:
             )
 
 
-def is_wanted_until(counting: RecordView, root: bytes, until_ms: int | None) -> bool:
-    """Whether live pins want a root so long as it would be kept for what was put aside; None: whether they do at all."""
-    ends = (ends_ms(signed.record, counting.trash_days) for signed in counting.live_pins(root))
-    return any(end is None or until_ms is None or end >= until_ms for end in ends)
+def _is_enough(untils: Sequence[int | None], until_ms: int) -> bool:
+    """Whether enough is put aside already for a root to be kept about so long."""
+    return len(untils) >= RECORDS_EACH and any(each is None or each > until_ms - SLACK_MS for each in untils)
+
+
+class WantedUntil:
+    """Whether live pins want a root so long as it would be kept for what was put aside; None: whether they do at all.
+
+    All pins of a root are looked at once, as there may be any number of them: good until others have had their turn.
+    """
+
+    def __init__(self, counting: RecordView) -> None:
+        self._counting = counting
+        self._until_ms: dict[bytes, float] = {}
+
+    def __call__(self, root: bytes, until_ms: int | None) -> bool:
+        latest_ms = self._until_ms.get(root)
+        if latest_ms is None:
+            latest_ms = self._until_ms[root] = self._latest_ms(root)
+        return latest_ms >= (0 if until_ms is None else until_ms)
+
+    def _latest_ms(self, root: bytes) -> float:
+        """When the last of its pins ends; below any time where there is none."""
+        pins, days = self._counting.live_pins(root), self._counting.trash_days
+        ends = (ends_ms(signed.record, days) for signed in pins)
+        return max((math.inf if end is None else end for end in ends), default=-math.inf)

@@ -1,15 +1,20 @@
 """Which images stay for pins that others cut short, and for how long: never longer than the pins themselves would."""
 
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+import trio
+import trio.testing
 
 from node.events import wall_ms
 from node.swarm.set_aside import SetAside
-from node.swarm.sparing import RECORDS_EACH, Sparing
+from node.swarm.sparing import RECORDS_EACH, Sparing, WantedUntil
 from protocol.author import Author
 from protocol.identity import KeyPair
 from protocol.limits import MS_PER_DAY
@@ -37,13 +42,13 @@ class Peer:
     def __init__(self, folder: Path, *pins: Pin) -> None:
         self.pins = list(map(signed, pins))
         self.behind_ms, self.is_sure = 0, True
-        counting = SimpleNamespace(
+        self.counting: Any = SimpleNamespace(
             trash_days=30,
             get=lambda key: next((pin for pin in self.pins if pin.key == key), None),
             live_pins=lambda root: [pin for pin in self.pins if pin.record.root == root],  # type: ignore[union-attr]
         )
         knowledge: Any = SimpleNamespace(
-            records=SimpleNamespace(counting=counting, on_replaced=None),
+            records=SimpleNamespace(counting=self.counting, on_replaced=None),
             membership=SimpleNamespace(
                 swarm_ms=lambda now_ms: now_ms + self.behind_ms * self.is_sure,
                 span_ms=lambda now_ms: (now_ms, now_ms + self.behind_ms),
@@ -105,6 +110,51 @@ async def test_a_root_is_kept_for_so_many_records_at_most(tmp_path: Path) -> Non
             await peer.cut(replace(PIN, id=bytes([number]) * 16))
         assert len(peer.aside) == RECORDS_EACH
     finally:
+        peer.store.close()
+
+
+async def test_of_one_root_so_many_are_kept_of_one_batch_and_its_pins_are_looked_at_once(tmp_path: Path) -> None:
+    """Whoever pins an image a hundred thousand times, for a day, must not have all those looked at for each that is cut short."""
+    peer = Peer(tmp_path, replace(PIN, id=b"2" * 16, expires_ms=wall_ms() + MS_PER_DAY))
+    try:
+        with patch.object(peer.counting, "live_pins", side_effect=peer.counting.live_pins) as asked:
+            await peer.cut(*(replace(PIN, id=b"many" + bytes([number]) * 12) for number in range(5 * RECORDS_EACH)))
+            assert len(peer.aside) == RECORDS_EACH
+            assert peer.aside.over(wall_ms(), WantedUntil(peer.counting)) == []
+        assert asked.call_count == 2
+    finally:
+        peer.store.close()
+
+
+async def test_what_is_cut_short_while_a_root_is_let_go_because_it_was_wanted_again_is_put_aside(
+    tmp_path: Path,
+) -> None:
+    peer, begun, may_end = Peer(tmp_path), threading.Event(), threading.Event()
+    forget = peer.store.forget_records
+
+    def slow(keys: Sequence[bytes]) -> None:
+        begun.set()
+        may_end.wait()
+        forget(keys)
+
+    try:
+        await peer.cut(*(replace(PIN, id=bytes([number]) * 16) for number in range(RECORDS_EACH)))
+        again = replace(PIN, id=b"again" + bytes(11))
+        peer.pins = [signed(again)]
+        keys = peer.aside.over(wall_ms(), WantedUntil(peer.counting))
+        assert len(keys) == RECORDS_EACH
+        with patch.object(peer.store, "forget_records", slow):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(peer.aside.drop, keys)
+                await trio.to_thread.run_sync(begun.wait)
+                peer.pins = []
+                nursery.start_soon(peer.cut, again)
+                await trio.testing.wait_all_tasks_blocked()
+                may_end.set()
+        assert len(peer.aside) == 1
+        assert PIN.root in peer.aside
+    finally:
+        may_end.set()
         peer.store.close()
 
 
