@@ -59,7 +59,7 @@ class Sparing:
             if number % AT_ONCE == AT_ONCE - 1:  # all that a curator ever pinned may be cut short by one expulsion
                 await trio.lowlevel.checkpoint()
                 wanted = WantedUntil(self._knowledge.records.counting)
-            if (aside := self._aside_of(before, now_ms, wanted, untils)) is not None:
+            if (aside := self._aside_of(before, now_ms, latest_ms, wanted, untils)) is not None:
                 asides.append(aside)
         if asides:
             self._tell_of(asides)
@@ -70,11 +70,17 @@ class Sparing:
         return max(self._knowledge.records.counting.trash_days, LEAST_DAYS)
 
     def _aside_of(
-        self, before: Signed[Record], now_ms: int, wanted: "WantedUntil", untils: dict[bytes, list[int]]
+        self,
+        before: Signed[Record],
+        now_ms: int,
+        latest_ms: int,
+        wanted: "WantedUntil",
+        untils: dict[bytes, list[int]],
     ) -> Aside | None:
         """What is to be put aside of a pin that counts no longer; None where its root is not here, or wanted all the same.
 
         Args:
+            latest_ms: that it may be, where clocks differ.
             untils: of each root, until when it will be kept for what is put aside with this one; takes in this one.
         """
         counting, pin = self._knowledge.records.counting, before.record
@@ -85,7 +91,7 @@ class Sparing:
         if not why:
             return None
         would_end_ms = ends_ms(pin, counting.trash_days)
-        until_ms = now_ms + self._days * MS_PER_DAY
+        until_ms = latest_ms + self._days * MS_PER_DAY
         until_ms = until_ms if would_end_ms is None else min(until_ms, would_end_ms)
         together = untils.setdefault(pin.root, [])
         if wanted(pin.root, until_ms) or _is_enough([*self._aside.untils_of(pin.root), *together], until_ms):

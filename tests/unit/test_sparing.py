@@ -174,6 +174,19 @@ async def test_a_root_that_is_kept_for_many_short_lived_records_is_kept_for_a_lo
         peer.store.close()
 
 
+async def test_what_another_pin_wants_for_thirty_days_by_a_clock_that_may_be_behind_is_put_aside(
+    tmp_path: Path,
+) -> None:
+    ends_soon = replace(PIN, id=b"2" * 16, expires_ms=wall_ms() + 40 * MS_PER_DAY)
+    peer = Peer(tmp_path, ends_soon)
+    try:
+        peer.behind_ms, peer.is_sure = 39 * MS_PER_DAY, False
+        await peer.cut(PIN)
+        assert (peer.kept_until_ms() or 0) > wall_ms() + 68 * MS_PER_DAY
+    finally:
+        peer.store.close()
+
+
 @pytest.mark.parametrize("is_sure", [True, False])
 async def test_where_the_clock_may_be_wrong_the_later_time_counts(tmp_path: Path, *, is_sure: bool) -> None:
     """Else what is put aside by a clock that is a year behind goes once that is mended."""
