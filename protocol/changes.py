@@ -1,5 +1,6 @@
 """What `protocol.recordset` answers: what became of a record, what that changed, and what a root's pins want."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
@@ -78,6 +79,20 @@ class Merged:
 COUNTED: Final = Merged(status=Status.COUNTS)
 KNOWN: Final = Merged(status=Status.KNOWN)
 """What becomes of nearly every record."""
+
+
+def later_words(outcomes: Iterable[Merged], room_bytes: int) -> list[Signed[Record]]:
+    """What is to be passed on to those who have not heard it: one word at least, else not more than came.
+
+    Who answers a sync with one short record a thousand times must not have us tell all members a long one as often.
+    """
+    words: list[Signed[Record]] = []
+    for word in dict.fromkeys(merged.later for merged in outcomes if merged.later is not None):
+        room_bytes -= len(word.raw)
+        if words and room_bytes < 0:
+            break  # the next sync brings on the others
+        words.append(word)
+    return words
 
 
 class Wanted(NamedTuple):

@@ -22,7 +22,7 @@ from node.swarm.refusals import FORK, Refusals
 from node.swarm.seals import Seals
 from node.swarm.storing import entry_of
 from protocol.author import Author, R
-from protocol.changes import COUNTED, Changes, Journal, Merged, Status
+from protocol.changes import COUNTED, Changes, Journal, Merged, Status, later_words
 from protocol.records import Record, Signed
 from protocol.recordset import RecordSet
 from protocol.stamp import Stamp
@@ -252,7 +252,7 @@ class SharedRecords:
         news = [one for one, merged in zip(signed, outcomes, strict=True) if merged.relay or own]
         if news and relay:
             self._on_news(news)
-        if compared and (later := [merged.later for merged in outcomes if merged.later is not None]):
+        if compared and (later := later_words(outcomes, sum(len(one.raw) for one in signed))):
             self._on_news(later)
         await self._judge()
         return outcomes

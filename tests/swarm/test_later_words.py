@@ -1,5 +1,6 @@
 """Two peers that compare themselves agree in the end, although one has words of an author that count nowhere."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,32 @@ async def test_a_later_word_that_does_not_count_is_told_where_an_earlier_one_cou
         assert purged in told
         member.merge_all(told, now_ms)
         assert member.digest == records.counting.digest
+    finally:
+        store.close()
+
+
+async def test_no_more_is_passed_on_than_came(tmp_path: Path) -> None:
+    """A member that answers a sync with one record a thousand times must not have us flood all others."""
+    founded = Founded(2)
+    author, now_ms = Author(founded.keys[1]), wall_ms()
+    long = "n" * 3000
+    pins = [Pin(id=bytes([n]) * 16, flow="f", root=b"root", trashed_ms=now_ms) for n in range(20)]
+    trashed = [author.write(pin, now_ms) for pin in pins]
+    purged = [author.write(replace(pin, deleted=True, name=long), now_ms) for pin in pins]
+    told: list[Signed[Record]] = []
+    store = Store.open(tmp_path)
+    try:
+        records = SharedRecords(
+            store, RecordSet(founded.swarm), Author(founded.keys[0]), None, on_change=lambda _: None,
+            on_news=told.extend,
+        )  # fmt: skip
+        await records.accept([one.raw for one in (*founded.records, *purged)], relay=False)
+        for came in ([trashed[0].raw] * 100, [one.raw for one in trashed], [trashed[-1].raw]):
+            told.clear()
+            await records.accept(came, relay=False, compared=True)
+            assert 1 <= len(told) == len(set(told))
+            assert sum(len(one.raw) for one in told[1:]) <= sum(map(len, came))
+        assert told == [purged[-1]]
     finally:
         store.close()
 
