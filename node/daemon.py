@@ -85,9 +85,7 @@ async def serve(effective: Effective, *, as_json: bool) -> int:
         with ended_by_bugs(nursery):
             await nursery.start(_stop_on_signals, stop)
             gc.disable()  # what a start reads is here to stay: no search for cycles need look at it, now or ever
-            daemon = await assemble(
-                effective, store, decoder, backends=backends, verify=verifiers.verify, ledger=ledger
-            )
+            daemon = await assemble(effective, store, decoder, backends=backends, check=verifiers.check, ledger=ledger)
             gc.freeze()
             gc.enable()
             parts = daemon.parts

@@ -5,7 +5,6 @@ Because the text holds the key, anyone can check a signature knowing just the id
 Source: libp2p specs, peer-ids: identity multihash of the protobuf public key, in base58btc.
 """
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import NewType
 
@@ -109,8 +108,3 @@ def verify(peer_id: str, payload: bytes, signature: bytes) -> bool:
 @lru_cache(maxsize=4096)
 def _checker_of(peer_id: str) -> Check:
     return checker(public_key_of(peer_id))
-
-
-def verify_all(claims: Iterable[Claim]) -> list[bool]:
-    """Tell of each claim whether it is true; one call for many, so that another process can be given them."""
-    return [verify(*claim) for claim in claims]

@@ -116,7 +116,8 @@ def record_key(record: Record, author: str, raw: bytes) -> bytes:
     return letter + record.record_id
 
 
-def _signed(raw: bytes, record: R, author: PeerId) -> Signed[R]:
+def signed_by(author: PeerId, record: R, raw: bytes) -> Signed[R]:
+    """Put together what has been read from `raw`, or written to it."""
     key, digest = record_key(record, author, raw), hashlib.sha256(raw).digest()
     return Signed(raw, record, author, key, digest, record_place(key, digest))
 
@@ -130,7 +131,7 @@ def sign_record(record: R, key: KeyPair) -> Signed[R]:
     raw = sign_body(record.KIND, record.to_body(), key)
     if type(record).from_body(record.to_body()) != record:
         raise Refused(Reason.MALFORMED, f"{record.KIND} that would not be read as it was written")
-    return _signed(raw, record, key.peer_id)
+    return signed_by(key.peer_id, record, raw)
 
 
 def parse_record(raw: bytes) -> Signed[Record] | None:
@@ -154,4 +155,4 @@ def read_record(raw: bytes) -> tuple[Signed[Record], Claim] | None:
     if read is None:
         return None
     kind, body, claim = read
-    return _signed(raw, _TYPES[kind].from_body(body), claim[0]), claim
+    return signed_by(claim[0], _TYPES[kind].from_body(body), raw), claim

@@ -27,7 +27,7 @@ from node.sources import Sources
 from node.swarm.admitting import Admitting
 from node.swarm.answering import Answering
 from node.swarm.belonging_watch import BelongingWatch
-from node.swarm.checking import Verify, verify_in_thread
+from node.swarm.checking import Elsewhere, nowhere_else
 from node.swarm.twin_watch import TwinWatch
 from node.version import VERSION
 from store.backends import Backend
@@ -49,7 +49,7 @@ async def assemble(
     store: Store,
     decoder: DecoderPool,
     *,
-    verify: Verify = verify_in_thread,
+    check: Elsewhere = nowhere_else,
     backends: Mapping[str, Backend] | None = None,
     network: MakeNetwork = make_network,
     ledger: Ledger | None = None,
@@ -57,7 +57,7 @@ async def assemble(
     """Read what the data directory says and make every part; nothing runs yet.
 
     Args:
-        verify: checks the signatures of records.
+        check: reads and checks the signatures of records.
         backends: those beside the embedded store that `store` was opened with, by kind.
         network: makes what carries messages and blocks; by default libp2p does.
         ledger: the jobs; by default none that outlive this.
@@ -66,7 +66,7 @@ async def assemble(
         Failed: the data directory is damaged.
         StoreError: the disk refuses.
     """
-    ground = await lay_ground(effective, store, backends or {}, verify, network)
+    ground = await lay_ground(effective, store, backends or {}, check, network)
     truth = see_to_truth(ground)
     talking = await talk(ground, truth)
     sources = Sources(ground.network.host, ground.knowledge)

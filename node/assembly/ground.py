@@ -17,7 +17,7 @@ from node.self_description import SelfDescription
 from node.standing_orders import StandingOrders
 from node.swarm.absentees import Absentees
 from node.swarm.belonging import swarm_of
-from node.swarm.checking import Verify
+from node.swarm.checking import Elsewhere
 from node.swarm.gatekeeping import Gatekeeping
 from node.swarm.heard import Heard, load_heard
 from node.swarm.knowledge import Knowledge
@@ -69,7 +69,7 @@ class Ground:
 
 
 async def lay_ground(
-    effective: Effective, store: Store, backends: Mapping[str, Backend], verify: Verify, make_network: MakeNetwork
+    effective: Effective, store: Store, backends: Mapping[str, Backend], check: Elsewhere, make_network: MakeNetwork
 ) -> Ground:
     """Read what the data directory says.
 
@@ -80,7 +80,7 @@ async def lay_ground(
     config = effective.config
     key, swarm_id = await _identified(config, store)
     hooks = Hooks()
-    records = await _records(store, key, config.data_dir, swarm_id, verify, hooks)
+    records = await _records(store, key, config.data_dir, swarm_id, check, hooks)
     heard = await trio.to_thread.run_sync(load_heard, config.data_dir)
     aside = SetAside(store)
     await trio.to_thread.run_sync(aside.load)
@@ -120,7 +120,7 @@ async def _identified(config: Config, store: Store) -> tuple[KeyPair, str]:
 
 
 async def _records(
-    store: Store, key: KeyPair, data_dir: Path, swarm_id: str, verify: Verify, hooks: Hooks
+    store: Store, key: KeyPair, data_dir: Path, swarm_id: str, check: Elsewhere, hooks: Hooks
 ) -> SharedRecords:
     author = Author(key)
     steward = read_key(data_dir, STEWARD)
@@ -132,7 +132,7 @@ async def _records(
         on_change=lambda change: hooks.change(change),
         on_news=lambda news: hooks.news(news),
         swarm_ms=lambda: hooks.swarm_ms(),
-        verify=verify,
+        check=check,
     )
     await records.load()
     if records.counting.standing(key.peer_id) is None:

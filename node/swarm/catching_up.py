@@ -31,7 +31,8 @@ log = logging.getLogger("pinakothek.sync")
 
 CALL_TIMEOUT_S = 20.0
 CALLS_AT_ONCE = 8
-"""While some pages of records are checked and written, others are on their way."""
+PAGES_AT_ONCE = 16
+"""Four megabytes: while some pages of records are checked, and many written in one go, others are on their way."""
 LOOK_S = 0.5
 SYNC_TIMEOUT_S = 600.0
 SET_TIMEOUT_S = 120.0
@@ -184,7 +185,7 @@ class CatchingUp:
                 came.update(key for key in keys if self._records.counting.get(key) is not None)
 
         try:
-            await carry_out(asker, partial(self._call, peer), take, at_once=CALLS_AT_ONCE)
+            await carry_out(asker, partial(self._call, peer), take, at_once=PAGES_AT_ONCE, calls_at_once=CALLS_AT_ONCE)
             return self._coming
         finally:
             self._coming = 0
@@ -235,7 +236,7 @@ class CatchingUp:
         known = self._book.of(owner).held.copy()
         ours = await trio.to_thread.run_sync(OrderedSet, element_place, element_digest, known.elements)
         asker = HoldingsAsker(ours, owner, most=self._records.most_held)
-        await carry_out(asker, partial(self._call, source), _nothing_more, at_once=1, in_thread=True)
+        await carry_out(asker, partial(self._call, source), _nothing_more, in_thread=True)
         assert asker.summary is not None
         await trio.to_thread.run_sync(_bring_up, known, asker)
         self._on_holders(self._book.on_snapshot(owner, asker.summary, known, trio.current_time()))

@@ -1,25 +1,29 @@
-"""Read signed records and check their signatures; so many signatures at once that it is worth it in other processes.
+"""Read signed records and check their signatures; so many at once that it is worth it in other processes.
 
-Half of taking in a record is its signature. A thread does not help: it holds the interpreter for these 40 µs, or waits
-far longer for its turn after them.
+Of the time that a record takes, half is its signature and an eighth the reading of it. A thread does not help with
+either: it holds the interpreter meanwhile, or waits far longer for its turn after them.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 import trio
 
 from protocol.errors import Reason, Refused
-from protocol.identity import Claim, verify
+from protocol.identity import verify
 from protocol.records import Record, Signed, read_record
 
 log = logging.getLogger("pinakothek.records")
 
 T = TypeVar("T")
 
-Verify = Callable[[list[Claim]], Awaitable[list[bool]]]
-"""Tells of each claim whether it is true."""
+Found = list[Signed[Record] | None]
+"""Of each of some bytes the record that they are; None where they are none, or nobody has looked."""
+
+Elsewhere = Callable[[Sequence[bytes]], Awaitable[Found]]
+"""Reads and checks somewhere else what can be; what it leaves out is looked at here."""
 
 Parsed = tuple[list[Signed[Record]], list[Reason]]
 """The records in some bytes, and why others of these are none."""
@@ -30,29 +34,37 @@ PAGES_AT_ONCE = 3
 """While one is read here, the signatures of others are checked elsewhere."""
 
 
-async def verify_in_thread(claims: list[Claim]) -> list[bool]:
-    """Check signatures in a thread of this process."""
-    return await trio.to_thread.run_sync(_verify_all, claims)
+async def nowhere_else(raws: Sequence[bytes]) -> Found:
+    """Leave all to a thread of this process."""
+    return [None] * len(raws)
 
 
-async def parse_all(raws: Sequence[bytes], verify_many: Verify = verify_in_thread) -> Parsed:
+async def parse_all(raws: Sequence[bytes], elsewhere: Elsewhere = nowhere_else) -> Parsed:
     """Return the records in these bytes, and why others of them are none."""
     if len(raws) <= INLINE_RECORDS:
-        signed, claims, bad = _read_all(raws)
-        return _sifted(signed, _verify_all(claims), bad)
-    signed, claims, bad = await trio.to_thread.run_sync(_read_all, list(raws))
-    return _sifted(signed, await verify_many(claims), bad)
+        return _found(*_read_all(raws))
+    return await _fill_in(raws, await elsewhere(raws))
 
 
-async def parse_kept(raws: Sequence[bytes], checked: Collection[bytes], verify_many: Verify) -> Parsed:
+async def parse_kept(raws: Sequence[bytes], checked: Collection[bytes], elsewhere: Elsewhere) -> Parsed:
     """`parse_all` for what lies here, in the same order; the signatures of those `checked` before are not looked at."""
-    signed, claims, bad = await trio.to_thread.run_sync(_read_all, list(raws))
-    new = [number for number, one in enumerate(signed) if one.raw not in checked]
-    verdicts = [True] * len(signed)
+    new = [number for number, raw in enumerate(raws) if raw not in checked]
+    found: Found = [None] * len(raws)
     if new:
-        for number, right in zip(new, await verify_many([claims[number] for number in new]), strict=True):
-            verdicts[number] = right
-    return _sifted(signed, verdicts, bad)
+        for number, one in zip(new, await elsewhere([raws[number] for number in new]), strict=True):
+            found[number] = one
+    return await _fill_in(raws, found, checked)
+
+
+async def _fill_in(raws: Sequence[bytes], found: Found, checked: Collection[bytes] = ()) -> Parsed:
+    """Look in a thread at what nobody has."""
+    left = [number for number, one in enumerate(found) if one is None]
+    bad: list[Reason] = []
+    if left:
+        here, bad = await trio.to_thread.run_sync(partial(_read_all, [raws[number] for number in left], checked))
+        for number, one in zip(left, here, strict=True):
+            found[number] = one
+    return _found(found, bad)
 
 
 async def in_order(pages: Iterator[T], parse: Callable[[T], Awaitable[Parsed]]) -> Parsed:
@@ -90,35 +102,29 @@ async def in_order(pages: Iterator[T], parse: Callable[[T], Awaitable[Parsed]]) 
     return found, bad
 
 
-def _read_all(raws: Sequence[bytes]) -> tuple[list[Signed[Record]], list[Claim], list[Reason]]:
-    """The records in these bytes, what must be true of each for it to count, and why others are none."""
-    signed: list[Signed[Record]] = []
-    claims: list[Claim] = []
+def _read_all(raws: Sequence[bytes], checked: Collection[bytes] = ()) -> tuple[Found, list[Reason]]:
+    """The record in each of these bytes, and why others are none; that of a newer version's kind is none either."""
+    found: Found = []
     bad: list[Reason] = []
     for raw in raws:
         try:
-            read = read_record(raw)
+            found.append(_read(raw, is_checked=raw in checked))
         except Refused as error:
+            found.append(None)
             bad.append(error.reason)
             log.info("a record was refused: %s", error)
-            continue
-        if read is not None:
-            signed.append(read[0])
-            claims.append(read[1])
-    return signed, claims, bad
+    return found, bad
 
 
-def _verify_all(claims: list[Claim]) -> list[bool]:
-    return [verify(*claim) for claim in claims]
+def _read(raw: bytes, *, is_checked: bool) -> Signed[Record] | None:
+    read = read_record(raw)
+    if read is None:
+        return None
+    signed, claim = read
+    if not is_checked and not verify(*claim):
+        raise Refused(Reason.BAD_SIGNATURE, f"{signed.record.KIND} that {signed.author} did not sign")
+    return signed
 
 
-def _sifted(signed: list[Signed[Record]], verdicts: list[bool], bad: list[Reason]) -> Parsed:
-    """Leave out what its author did not sign."""
-    assert len(signed) == len(verdicts)
-    if all(verdicts):
-        return signed, bad
-    for one, right in zip(signed, verdicts, strict=True):
-        if not right:
-            log.info("a record was refused: %s that %s did not sign", one.record.KIND, one.author)
-            bad.append(Reason.BAD_SIGNATURE)
-    return [one for one, right in zip(signed, verdicts, strict=True) if right], bad
+def _found(found: Found, bad: list[Reason]) -> Parsed:
+    return [one for one in found if one is not None], bad

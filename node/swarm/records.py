@@ -16,7 +16,7 @@ from typing import TypeVar
 import trio
 
 from node.events import wall_ms
-from node.swarm.checking import Parsed, Verify, in_order, parse_all, parse_kept, verify_in_thread
+from node.swarm.checking import Elsewhere, Parsed, in_order, nowhere_else, parse_all, parse_kept
 from node.swarm.own_word import OwnWord, may_cut_short
 from node.swarm.refusals import FORK, Refusals
 from node.swarm.seals import Seals
@@ -49,7 +49,7 @@ class SharedRecords:
         counting: the record set, empty; `load` fills it.
         author: signs as this peer.
         steward_key: the key in `steward.key`, where there is one; shares the author's clock.
-        verify: checks signatures.
+        check: reads and checks signatures.
         swarm_ms: by which others' records are stamped ahead or not: our wall clock, or the others' where ours is wrong.
     """
 
@@ -63,7 +63,7 @@ class SharedRecords:
         on_change: Callable[[Changes], None],
         on_news: Callable[[Sequence[Signed[Record]]], None],
         swarm_ms: Callable[[], int] = wall_ms,
-        verify: Verify = verify_in_thread,
+        check: Elsewhere = nowhere_else,
     ) -> None:
         self._store = store
         self.counting = counting
@@ -72,7 +72,7 @@ class SharedRecords:
         self._on_change = on_change
         self._on_news = on_news
         self._swarm_ms = swarm_ms
-        self._verify = verify
+        self._check = check
         self._seals = Seals(author.key)
         self._own_word = OwnWord(store)
         self.refusals = Refusals()
@@ -112,7 +112,7 @@ class SharedRecords:
     async def _parse_sealed(self, page: Sequence[tuple[bytes, bytes | None]]) -> Parsed:
         """Read what the store has; what this peer has not sealed is checked, and sealed for the next start."""
         sealed = await trio.to_thread.run_sync(self._sealed_of, page)
-        parsed, bad = await parse_kept([raw for raw, _ in page], sealed, self._verify)
+        parsed, bad = await parse_kept([raw for raw, _ in page], sealed, self._check)
         new = [signed for signed in parsed if signed.raw not in sealed]
         if new:
             self._store.seal_records({one.storage_key: (one.raw, self._seals.seal(one.raw)) for one in new})
@@ -143,7 +143,7 @@ class SharedRecords:
         Returns:
             How many of them were malformed, forged or refused.
         """
-        parsed, bad = await parse_all(raws, self._verify)
+        parsed, bad = await parse_all(raws, self._check)
         for reason in bad:
             self.refusals.count_reason(reason)
         await self._merge(parsed, relay=relay, compared=compared)
@@ -196,7 +196,7 @@ class SharedRecords:
     async def go_on(self) -> None:
         """See through, after a crash, what this peer wrote last; call it once `on_replaced` is set."""
         for name, raws in (await self._own_word.kept()).items():
-            await self._see_through(name, (await parse_all(raws, self._verify))[0])
+            await self._see_through(name, (await parse_all(raws, self._check))[0])
 
     async def write_one(self, record: R) -> Signed[R]:
         """`write` for one record."""

@@ -13,13 +13,16 @@ Call = Callable[[SyncAsk], Awaitable[SyncAnswer]]
 Take = Callable[[Step], Awaitable[None]]
 
 
-async def carry_out(asker: SyncAsker[V], call: Call, take: Take, *, at_once: int, in_thread: bool = False) -> None:
+async def carry_out(
+    asker: SyncAsker[V], call: Call, take: Take, *, at_once: int = 1, calls_at_once: int = 1, in_thread: bool = False
+) -> None:
     """Ask until nothing is left to ask.
 
     Args:
         call: brings the answer to one ask.
         take: takes in what an answer has brought, before more is asked of the same range.
-        at_once: calls on their way at a time, of those whose order does not matter.
+        at_once: answers asked for or being taken in at a time, of those whose order does not matter.
+        calls_at_once: how many of them may still be on their way.
         in_thread: whether the asker works in a thread; its set must not change meanwhile.
 
     Raises:
@@ -30,8 +33,14 @@ async def carry_out(asker: SyncAsker[V], call: Call, take: Take, *, at_once: int
     async def handled(ask: SyncAsk, answer: SyncAnswer) -> Step:
         return await trio.to_thread.run_sync(asker.handle, ask, answer) if in_thread else asker.handle(ask, answer)
 
+    asking = trio.CapacityLimiter(calls_at_once)
+
+    async def limited(ask: SyncAsk) -> SyncAnswer:
+        async with asking:
+            return await call(ask)
+
     while asks := await trio.to_thread.run_sync(asker.next_asks) if in_thread else asker.next_asks():
-        await _carry_out_all(deque(asks), call, handled, take, at_once)
+        await _carry_out_all(deque(asks), limited, handled, take, at_once)
 
 
 async def _carry_out_all(

@@ -1,7 +1,7 @@
-"""Check signatures by the hundred in processes of their own, so that this one reads and merges meanwhile."""
+"""Read and check records by the hundred in processes of their own, so that this one merges and stores meanwhile."""
 
 import logging
-import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
@@ -9,13 +9,16 @@ from typing import Self
 import trio
 import trio_parallel
 
-from node.swarm.checking import verify_in_thread
-from protocol.identity import Claim, verify_all
+from node.swarm.checking import Found, nowhere_else
+from protocol.checked_pins import check_page, open_page
 
 log = logging.getLogger("pinakothek.records")
 
-LEAST_CLAIMS = 100
-"""Fewer are checked in a thread: 4 ms, less than what starting a process costs, should none be there."""
+LEAST_RECORDS = 100
+"""Fewer are checked in a thread: 5 ms, less than what starting a process costs, should none be there."""
+WORKERS = 2
+"""One is handed its page, or hands over what it has found, while the other checks; and two check as fast as this process
+merges and stores. With one, joining a swarm of 100,000 pins waits for it all the time."""
 IDLE_S = 30.0
 GRACE_S = 5.0
 LIMIT_S = 60.0
@@ -23,16 +26,14 @@ LIMIT_S = 60.0
 
 
 class Verifiers:
-    """As many processes as there are processors beside the one that this one keeps busy; one where there is a single.
-
-    Started when needed and gone when idle. Use as `async with Verifiers() as verifiers`.
+    """Some processes, started when needed and gone when idle. Use as `async with Verifiers() as verifiers`.
 
     Attributes:
         limit_s: how long one call waits for a process.
     """
 
-    def __init__(self, *, workers: int | None = None, idle_s: float = IDLE_S, limit_s: float = LIMIT_S) -> None:
-        self._turns = trio.CapacityLimiter(workers or max(1, len(os.sched_getaffinity(0)) - 1))
+    def __init__(self, *, workers: int = WORKERS, idle_s: float = IDLE_S, limit_s: float = LIMIT_S) -> None:
+        self._turns = trio.CapacityLimiter(workers)
         self._idle_s = idle_s
         self.limit_s = limit_s
         self._context: trio_parallel.WorkerContext | None = None
@@ -56,20 +57,18 @@ class Verifiers:
         """Start a process before there is anything to check: a newcomer's first page of records need not wait for it."""
         await self._elsewhere([])
 
-    async def verify(self, claims: list[Claim]) -> list[bool]:
-        """Tell of each claim whether it is true; where a process is killed, hangs or cannot start, a thread does its work."""
-        verdicts = None if len(claims) < LEAST_CLAIMS else await self._elsewhere(claims)
-        return await verify_in_thread(claims) if verdicts is None else verdicts
+    async def check(self, raws: Sequence[bytes]) -> Found:
+        """The pins in these bytes; where a process is killed, hangs or cannot start, none is found."""
+        found = None if len(raws) < LEAST_RECORDS else await self._elsewhere(raws)
+        return await nowhere_else(raws) if found is None else found
 
-    async def _elsewhere(self, claims: list[Claim]) -> list[bool] | None:
-        """What another process says; None where none does."""
+    async def _elsewhere(self, raws: Sequence[bytes]) -> Found | None:
+        """What another process finds; None where none does."""
         if self._context is None:
             return None
         try:
             with trio.fail_after(self.limit_s):
-                verdicts: list[bool] = await self._context.run_sync(
-                    verify_all, claims, kill_on_cancel=True, limiter=self._turns
-                )
+                packed = await self._context.run_sync(check_page, list(raws), kill_on_cancel=True, limiter=self._turns)
         except trio_parallel.BrokenWorkerError as error:
             log.warning("a process that checks signatures ended: %s", error)
         except trio.TooSlowError:
@@ -77,5 +76,5 @@ class Verifiers:
         except (OSError, MemoryError) as error:  # no room or no file descriptor for another process
             log.warning("no process checks signatures: %s", error)
         else:
-            return verdicts
+            return await trio.to_thread.run_sync(open_page, raws, packed)
         return None

@@ -1,16 +1,17 @@
 """A start checks no signature that this peer has checked before, and every one that it has not."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
 
 from node.events import wall_ms
-from node.swarm.checking import verify_in_thread
+from node.swarm.checking import Found, nowhere_else
 from node.swarm.records import SharedRecords
 from node.swarm.storing import entry_of
 from protocol.author import Author
 from protocol.codec import encode_value
-from protocol.identity import Claim, KeyPair
+from protocol.identity import KeyPair
 from protocol.pin import Pin
 from protocol.records import Record, Signed, read_record
 from protocol.recordset import RecordSet
@@ -30,12 +31,12 @@ class Start:
         self.asked = 0
         self.records = SharedRecords(
             store, RecordSet(founded.swarm), Author(key), None, on_change=lambda _: None, on_news=lambda _: None,
-            verify=self._verify,
+            check=self._check,
         )  # fmt: skip
 
-    async def _verify(self, claims: list[Claim]) -> list[bool]:
-        self.asked += len(claims)
-        return await verify_in_thread(claims)
+    async def _check(self, raws: Sequence[bytes]) -> Found:
+        self.asked += len(raws)
+        return await nowhere_else(raws)
 
 
 async def started(founded: Founded, folder: Path, key: KeyPair | None = None) -> tuple[int, set[bytes]]:
