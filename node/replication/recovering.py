@@ -70,9 +70,12 @@ class Recovering:
             self._was = True
             if self._begun_s is None:
                 self._begun_s = trio.current_time()
-            reached = self._all_reached()
+            reached, caught_up = (
+                self._all_reached(),
+                self._caught_up(),
+            )  # before: what comes meanwhile is not looked at yet
             await self._hold_what_is_whole()
-            if not self._caught_up() or not (reached or trio.current_time() > self._begun_s + BACKENDS_PATIENCE_S):
+            if not caught_up or not (reached or trio.current_time() > self._begun_s + BACKENDS_PATIENCE_S):
                 self._catching_up.trigger.ask_anyone()
                 return LOOK_S
             await trio.to_thread.run_sync(self._store.finish_recovery)
