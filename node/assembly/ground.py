@@ -87,7 +87,7 @@ async def lay_ground(
     orders = StandingOrders(store)
     offering = Offering(store, backends, config.allow_backends)
     knowledge = _knowledge(effective, store, key, records, heard, hooks)
-    Sparing(knowledge, aside)
+    Sparing(knowledge, aside, is_recovering=lambda: store.rebuilt)
     await records.go_on()
     gatekeeping = Gatekeeping(records.counting, lambda: hooks.invites_open())
     return Ground(

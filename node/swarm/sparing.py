@@ -7,7 +7,7 @@ pinned again meanwhile; what a steward purges goes at once.
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
@@ -38,11 +38,18 @@ SLACK_MS: Final = MS_PER_DAY
 
 
 class Sparing:
-    """Of one peer, and what it holds."""
+    """Of one peer, and what it holds.
 
-    def __init__(self, knowledge: Knowledge, aside: SetAside) -> None:
+    Args:
+        is_recovering: this peer does not know yet what it holds.
+    """
+
+    def __init__(
+        self, knowledge: Knowledge, aside: SetAside, *, is_recovering: Callable[[], bool] = lambda: False
+    ) -> None:
         self._knowledge = knowledge
         self._aside = aside
+        self._is_recovering = is_recovering
         knowledge.records.on_replaced = self.spare
 
     async def spare(self, replaced: Sequence[Signed[Record]]) -> None:
@@ -84,7 +91,7 @@ class Sparing:
             untils: of each root, until when it will be kept for what is put aside with this one; takes in this one.
         """
         counting, pin = self._knowledge.records.counting, before.record
-        if not isinstance(pin, Pin) or not self._knowledge.own.kinds_of(pin.root):
+        if not isinstance(pin, Pin) or not (self._knowledge.own.kinds_of(pin.root) or self._is_recovering()):
             return None
         now = counting.get(before.key)
         why = cut_short(pin, None if now is None else now.record, counting.trash_days, now_ms)

@@ -42,6 +42,8 @@ class Peer:
     def __init__(self, folder: Path, *pins: Pin) -> None:
         self.pins = list(map(signed, pins))
         self.behind_ms, self.is_sure = 0, True
+        self.kinds: tuple[str, ...] = ("ipfs",)
+        self.is_recovering = False
         self.counting: Any = SimpleNamespace(
             trash_days=30,
             get=lambda key: next((pin for pin in self.pins if pin.key == key), None),
@@ -53,12 +55,12 @@ class Peer:
                 swarm_ms=lambda now_ms: now_ms + self.behind_ms * self.is_sure,
                 span_ms=lambda now_ms: (now_ms, now_ms + self.behind_ms),
             ),
-            own=SimpleNamespace(kinds_of=lambda root: ("ipfs",)),
+            own=SimpleNamespace(kinds_of=lambda root: self.kinds),
             events=SimpleNamespace(tell=lambda kind, **fields: None),
         )
         self.store = Store.open(folder)
         self.aside = SetAside(self.store)
-        self.sparing = Sparing(knowledge, self.aside)
+        self.sparing = Sparing(knowledge, self.aside, is_recovering=lambda: self.is_recovering)
 
     async def cut(self, *pins: Pin) -> None:
         await self.sparing.spare([signed(pin) for pin in pins])
@@ -83,6 +85,20 @@ async def test_what_would_have_ended_by_itself_is_kept_no_longer(tmp_path: Path)
         trashed_ms = now_ms - 20 * MS_PER_DAY
         await peer.cut(replace(PIN, trashed_ms=trashed_ms))
         assert peer.kept_until_ms() == trashed_ms + 30 * MS_PER_DAY
+    finally:
+        peer.store.close()
+
+
+async def test_who_does_not_know_yet_what_it_holds_spares_all(tmp_path: Path) -> None:
+    """Else the images of whoever is expelled while this peer makes its catalogue anew are not held again, and go."""
+    peer = Peer(tmp_path)
+    peer.kinds = ()
+    try:
+        await peer.cut(PIN)
+        assert len(peer.aside) == 0
+        peer.is_recovering = True
+        await peer.cut(PIN)
+        assert PIN.root in peer.aside
     finally:
         peer.store.close()
 
