@@ -2,7 +2,8 @@
 
 A call is a frame with a number, its answer a frame with the same number. One task reads a stream and one writes it;
 callers only wait, so that a caller who gives up cuts nothing. When a stream dies its calls fail at once and the next call
-opens another.
+opens another. One that has brought nothing for long although something was asked is given up for dead: were it stuck for
+good, every later call would wait for it, too.
 """
 
 import logging
@@ -38,6 +39,9 @@ QUEUED_FRAMES = 64
 COALESCED_BYTES = 64 * 1024
 """Small frames are written together up to this."""
 
+SILENT_S = 15.0
+"""After so long without any answer a stream is given up by the first call that has waited in vain. Guess."""
+
 OPEN_S = 10.0
 """For opening a stream; a call's own time-out usually ends first."""
 
@@ -54,8 +58,9 @@ class _Protocol:
 class Rpc:
     """The calls of one host, in both directions."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, *, silent_s: float = SILENT_S) -> None:
         self._host = host
+        self._silent_s = silent_s
         self._protocols: dict[str, _Protocol] = {}
         self._lines: dict[tuple[str, str], _Line] = {}
         self.asked: Counter[str] = Counter()
@@ -116,6 +121,7 @@ class Rpc:
                 raise RpcFailed(str(error)) from error
         with trio.move_on_after(timeout_s):
             return await line.ask(body)
+        line.give_up_after(self._silent_s)
         raise RpcTimeout(f"{peer_id} did not answer {protocol} within {timeout_s:g} s")
 
     async def _hold(self, line: "_Line", peer_id: str) -> None:
@@ -142,9 +148,13 @@ class _Line:
         self.dead: str | None = None
         self._next = 0
         self._waiting: dict[int, _Waiting] = {}
+        self._heard_s = trio.current_time()  # the last answer, or the first question after all were answered
+        self._life = trio.CancelScope()
         self._send, self._receive = trio.open_memory_channel[_Outgoing](QUEUED_FRAMES)
 
     async def ask(self, body: bytes) -> bytes:
+        if not self._waiting:
+            self._heard_s = trio.current_time()
         number, waiting = self._next, _Waiting()
         self._next += 1
         self._waiting[number] = waiting
@@ -164,6 +174,14 @@ class _Line:
     async def run(self, stream: Stream) -> None:
         """Carry calls until the stream ends. Raises `BrokenProtocol` if the peer answers with rubbish."""
         broken: BrokenProtocol | None = None
+        with self._life:
+            broken = await self._carry(stream)
+        if broken is not None:
+            raise broken
+        self.die("the peer closed the stream")
+
+    async def _carry(self, stream: Stream) -> BrokenProtocol | None:
+        broken: BrokenProtocol | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_write_all, stream, self._receive, nursery.cancel_scope, lambda _: None)
             try:
@@ -176,11 +194,17 @@ class _Line:
             finally:
                 nursery.cancel_scope.cancel()
                 await stream.reset()
-        if broken is not None:
-            raise broken
-        self.die("the peer closed the stream")
+        return broken
+
+    def give_up_after(self, silent_s: float) -> None:
+        """End a stream on which nothing has come for so long although something was asked."""
+        silence_s = trio.current_time() - self._heard_s
+        if silence_s >= silent_s:
+            self.die(f"no answer for {silence_s:.0f} s")
+            self._life.cancel()
 
     def _take(self, answer: Answer) -> None:
+        self._heard_s = trio.current_time()
         waiting = self._waiting.pop(answer.number, None)
         if waiting is not None:
             waiting.answer = answer

@@ -34,7 +34,10 @@ class Pair:
             return bytes(LARGEST_BYTES + 1)
         if body.startswith(b"wait"):
             self.waiting += 1
-            await self.hold.wait()
+            try:
+                await self.hold.wait()
+            finally:
+                self.waiting -= 1
         return body
 
 
@@ -97,6 +100,29 @@ async def test_a_call_that_times_out_leaves_the_stream_to_the_others() -> None:
         line = pair.rpc_a._lines[pair.b.peer_id, ECHO]
         assert await pair.rpc_a.call(pair.b.peer_id, ECHO, b"next", 10) == b"next"
         assert pair.rpc_a._lines[pair.b.peer_id, ECHO] is line
+
+
+async def test_a_stream_that_is_stuck_is_given_up_and_the_next_call_has_another() -> None:
+    pair = Pair()
+    pair.hold = trio.Event()
+    pair.rpc_a = Rpc(pair.a, silent_s=0.2)
+    pair.rpc_a.register(ECHO, pair.echo, **limits())
+    async with running(pair.a), running(pair.b):
+        await connect_all([pair.a, pair.b])
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(fails_soon, pair, b"wait %d" % number)
+            await eventually(lambda: pair.waiting == 3)
+            with pytest.raises(RpcTimeout):
+                await pair.rpc_a.call(pair.b.peer_id, ECHO, b"wait too", 0.3)
+        await eventually(lambda: pair.waiting == 0)  # b has heard of it: its four places are free again
+        for number in range(4):
+            assert await pair.rpc_a.call(pair.b.peer_id, ECHO, b"%d" % number, 10) == b"%d" % number
+
+
+async def fails_soon(pair: Pair, body: bytes) -> None:
+    with pytest.raises(RpcFailed, match="no answer for"):
+        await pair.rpc_a.call(pair.b.peer_id, ECHO, body, 60)
 
 
 async def test_calls_beyond_the_concurrency_are_answered_busy() -> None:
