@@ -1,11 +1,13 @@
 """What another process finds in a page of records is what reading each of them here finds, or nothing."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from protocol import checked_pins
 from protocol.checked_pins import check_page, open_page
 from protocol.codec import encode_value
 from protocol.errors import Refused
@@ -13,7 +15,7 @@ from protocol.fields import Replicas
 from protocol.flow import Flow
 from protocol.identity import KeyPair
 from protocol.pin import Pin
-from protocol.records import Record, Signed, parse_record, sign_record
+from protocol.records import Record, Signed, parse_record, sign_record, signed_by
 from protocol.signed import CONTEXT, sign_body
 from protocol.stamp import Stamp
 from tests.unit.test_protocol_pin import NAMES, ORDINARY, VALUES
@@ -56,6 +58,19 @@ def test_a_pin_comes_over_as_it_is_read(page: list[tuple[dict[str, Any], KeyPair
         if found is not None:
             assert found.raw is raw
             assert found.record == here.record  # type: ignore[union-attr]
+
+
+def test_each_value_of_each_field_comes_over() -> None:
+    raws = [sign_body(Pin.KIND, {**ORDINARY.to_body(), name: value}, KEYS[0]) for name in NAMES for value in SENDABLE]
+    here = [read_here(raw) for raw in raws]
+    assert sum(found is not None for found in here) > 100
+    assert list(map(repr, checked(raws))) == list(map(repr, here))
+
+
+def test_a_page_that_cannot_be_taken_over_is_read_by_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = signed_by(KEYS[0].peer_id, replace(ORDINARY, flow=""), b"odd")
+    monkeypatch.setattr(checked_pins, "_checked", lambda raw: odd)
+    assert checked([b"good", b"odd"]) == [None, None]
 
 
 def test_rare_fields_come_over_too() -> None:
