@@ -2,7 +2,7 @@
 
 import click
 
-from node.cli.listing import LISTING_TIMEOUT_S, rows_in
+from node.cli.listing import rows_in
 from node.cli.output import emit, printable, say
 from node.cli.session import Session
 from node.cli.verb import Verb, json_option, pass_session
@@ -17,8 +17,7 @@ from node.errors import DONE, FAILED
 def command(session: Session, accept: bool, as_json: bool) -> int:
     """Check every promise of this peer. Exits 0 where all hold, 1 where one does not."""
     all_hold = True
-    path = with_query("/v1/doctor", {"accept": accept or None})
-    for row in rows_in(session, "POST", path, timeout_s=None if accept else LISTING_TIMEOUT_S):
+    for row in rows_in(session, "POST", with_query("/v1/doctor", {"accept": accept or None})):
         all_hold &= row["ok"]
         if as_json:
             emit(row)

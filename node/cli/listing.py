@@ -26,7 +26,7 @@ def rows_of(session: Session, path: str, *, timeout_s: float | None = LISTING_TI
 
 
 def rows_in(session: Session, method: str, path: str, *, timeout_s: float | None = None) -> Iterator[dict[str, Any]]:
-    """As `rows_of`, for what is listed by another method."""
+    """As `rows_of`, for what is done first, by another method."""
     for line in session.control.open(method, path, accept=NDJSON, timeout_s=timeout_s).lines():
         row = json.loads(line)
         if "exit_code" in row:

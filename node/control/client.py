@@ -109,11 +109,13 @@ class Control:
         Args:
             body: sent as JSON unless None.
             upload: sent in chunks instead, not repeated should the connection prove stale.
-            timeout_s: longest silence; None waits for ever.
+            timeout_s: longest silence; None waits for ever, for a daemon that answers other questions.
 
         Raises:
             UserError: of the kind that the daemon named; `DaemonNotRunning`; `TimedOut`.
         """
+        if timeout_s is None:
+            self._make_sure()
         content = b"" if body is None else json.dumps(body).encode()
         head = [f"{method} {path} HTTP/1.1", "Host: pinakothek", f"Accept: {accept}"]
         if upload is not None:
@@ -135,6 +137,15 @@ class Control:
         if answer.status >= 400:
             raise error_from(answer)
         return answer
+
+    def _make_sure(self) -> None:
+        """Whether the daemon answers at all: one that is stopped would do what it is asked now whenever it goes on.
+
+        Raises:
+            UserError: as `open`.
+        """
+        self.call("GET", "/v1/config", timeout_s=DEFAULT_TIMEOUT_S)
+        self.close()  # what follows is asked once: a connection that was used before may prove stale
 
     def _exchange(self, request: bytes, upload: Iterable[bytes] | None, timeout_s: float | None) -> Answer:
         reused = self._socket is not None
