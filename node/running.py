@@ -281,6 +281,8 @@ class Daemon:
             await self.parts.records.ripen()
         elif self._time_acts():
             await self.parts.records.due()
+        else:
+            await self.parts.records.make_up()
         return RECORDS_DUE_S
 
     def _time_acts(self) -> bool:

@@ -230,13 +230,22 @@ class SharedRecords:
         """
         await self._settle(self.counting.due(wall_ms(), judge_at_once=JUDGED_AT_ONCE))
         await self._judge()
-        if self._owed:
-            await self._make_up()
+        await self.make_up()
 
     async def ripen(self) -> None:
         """`due` for a peer whose clock is wrong: only what was held back is taken, by the others' time."""
         await self._settle(self.counting.ripen(self._swarm_ms(), judge_at_once=JUDGED_AT_ONCE))
         await self._judge()
+        await self.make_up()
+
+    async def make_up(self) -> None:
+        """`due` for a peer that does not know the time yet: write what the disk refused before. Raises: StoreError."""
+        if not self._owed:
+            return
+        async with self._disk:
+            while self._unwritten:  # it may be a later version of what is owed, and spares what it cuts short first
+                await self._write_down()
+            await self._write_owed()
 
     async def _merge(
         self, signed: Sequence[Signed[Record]], *, own: bool = False, relay: bool = True, compared: bool = False
@@ -333,37 +342,28 @@ class SharedRecords:
     async def _write_down(self) -> None:
         """Store all that waits, which may be nothing: whoever had the disk before has written everybody's.
 
+        Nothing before what the disk has refused: by what it lacks, a role that has ended perhaps, others would count after
+        a crash, and cut pins short of which nobody knows that they are to be spared.
         Not a change of roles before all of its consequences are known: after a crash in between nobody would spare them.
         """
         if not self.counting.is_judged():
             await self._judge_the_rest()
         waiting, self._unwritten = self._unwritten, []
-        if replaced := [signed for changes in waiting for signed in changes.replaced]:
-            try:
+        left = list(_together(waiting))
+        try:
+            if replaced := [signed for changes in waiting for signed in changes.replaced]:
                 await self.on_replaced(replaced)  # before what counts instead is on disk, and in the same turn
-            except StoreError as error:
-                for changes in waiting:
-                    self._owe(changes.stored, changes.forgotten, error)
-                return
-        for stored, forgotten in _together(waiting):
-            try:
-                await trio.to_thread.run_sync(self._persist, stored, forgotten)
-            except StoreError as error:
-                self._owe(stored, forgotten, error)
-
-    def _owe(self, stored: Sequence[Signed[Record]], forgotten: Sequence[bytes], error: StoreError) -> None:
-        if not self._owed:
-            log.warning("records of others are not on disk yet: %s", error)
-        self._owed.update((signed.storage_key for signed in stored), forgotten)
-
-    async def _make_up(self) -> None:
-        """Bring the disk to what counts in memory."""
-        async with self._disk:
-            while self._unwritten:  # it may be a later version of what is owed, and spares what it cuts short first
-                await self._write_down()
-            await self._write_owed()
+            while left and not self._owed:
+                await trio.to_thread.run_sync(self._persist, *left[0])
+                del left[0]
+        except StoreError as error:
+            if not self._owed:
+                log.warning("records of others are not on disk yet: %s", error)
+        for stored, forgotten in left:
+            self._owed.update((signed.storage_key for signed in stored), forgotten)
 
     async def _write_owed(self) -> None:
+        """Bring the disk to what counts in memory."""
         owed, self._owed = self._owed, set()
         kept = {signed.storage_key: signed for signed in self.counting if signed.storage_key in owed}
         try:

@@ -13,7 +13,9 @@ from node.replication.releasing import _that_fit
 from node.swarm.replica_calls import MAX_REQUEST_BYTES as LEASE_REQUEST_BYTES
 from node.swarm.set_aside import SetAside
 from node.swarm.sparing import Sparing
+from protocol.admission import KEEPER, Admission
 from protocol.author import Author
+from protocol.identity import KeyPair
 from protocol.lease_messages import LeaseAsk
 from protocol.limits import LEASE_PINS
 from protocol.messages import write_message
@@ -186,6 +188,33 @@ async def test_what_the_disk_takes_at_last_is_not_written_before_what_it_cuts_sh
         assert peer.records.counting.get(before.key) == short
         assert await peer.records.are_durable()
     assert written.index(ASIDE) < written.index(short.raw)
+
+
+async def test_nothing_is_written_before_what_the_disk_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a role was refused, and what its peer wrote after that would count after a crash."""
+    founded = Founded(2)
+    steward, author, now_ms = Author(KeyPair(b"s" * 32)), Author(founded.keys[1]), wall_ms()
+    pin = Pin(id=bytes(16), flow="f", root=ROOT)
+    before, after = (author.write(each, now_ms) for each in (pin, replace(pin, expires_ms=now_ms + 60_000)))
+    demoted = steward.write(Admission(peer=founded.keys[1].peer_id, roles=(KEEPER,)), wall_ms())
+
+    def full(*_: object) -> None:
+        raise StoreFull(1, 0)
+
+    async with honest(founded, founded.keys[0], tmp_path, records=[*founded.records, before]) as peer:
+
+        def on_disk() -> set[bytes]:
+            return {entry.raw for entry in peer.store.load_records()} & {before.raw, after.raw, demoted.raw}
+
+        with monkeypatch.context() as patched:
+            patched.setattr(peer.store, "append_records", full)
+            await peer.records.accept([demoted.raw])
+        await peer.records.accept([after.raw])
+        assert on_disk() == {before.raw}
+        assert not await peer.records.are_durable()
+        await peer.records.ripen()  # whatever time it is
+        assert on_disk() == {after.raw, demoted.raw}
+        assert await peer.records.are_durable()
 
 
 @pytest.mark.parametrize("size_bytes", [300, 5_000, 21_000])
