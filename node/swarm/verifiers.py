@@ -1,6 +1,7 @@
 """Read and check records by the hundred in processes of their own, so that this one merges and stores meanwhile."""
 
 import logging
+import math
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
@@ -23,6 +24,8 @@ IDLE_S = 30.0
 GRACE_S = 5.0
 LIMIT_S = 60.0
 """For one call, a process's start and its turn included: a page of records takes a tenth of a second of a processor."""
+REST_S = 300.0
+"""After a call that took too long, threads do all the work for a while: if every page waited so long, none would end."""
 
 
 class Verifiers:
@@ -36,6 +39,7 @@ class Verifiers:
         self._turns = trio.CapacityLimiter(workers)
         self._idle_s = idle_s
         self.limit_s = limit_s
+        self._resting_until_s = -math.inf
         self._context: trio_parallel.WorkerContext | None = None
         self._open = AsyncExitStack()
 
@@ -64,7 +68,7 @@ class Verifiers:
 
     async def _elsewhere(self, raws: Sequence[bytes]) -> Found | None:
         """What another process finds; None where none does."""
-        if self._context is None:
+        if self._context is None or trio.current_time() < self._resting_until_s:
             return None
         try:
             with trio.fail_after(self.limit_s):
@@ -72,6 +76,7 @@ class Verifiers:
         except trio_parallel.BrokenWorkerError as error:
             log.warning("a process that checks signatures ended: %s", error)
         except trio.TooSlowError:
+            self._resting_until_s = trio.current_time() + REST_S
             log.warning("signatures were not checked by another process within %.0f s", self.limit_s)
         except (OSError, MemoryError) as error:  # no room or no file descriptor for another process
             log.warning("no process checks signatures: %s", error)

@@ -129,6 +129,8 @@ async def test_a_process_that_hangs_is_killed_and_keeps_nobody_waiting() -> None
         found, bad = await parse_all(raws, verifiers.check)
         assert (len(found), bad) == (MANY, [])
         assert not hanging.is_running()
+        verifiers.limit_s = 60.0
+        assert not any(await verifiers.check(raws))  # nor does the next page wait for another that may hang as well
 
 
 async def test_where_no_process_can_be_started_a_thread_does_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
