@@ -52,7 +52,7 @@ class OwnWord:
         kept: dict[str, list[bytes]] = {}
         for name, raw in (await trio.to_thread.run_sync(self._store.facts, FACT)).items():
             try:
-                kept[name] = list(map(bytes, libipld.decode_dag_cbor(raw)))
-            except (ValueError, TypeError) as error:
+                kept[name] = [bytes(memoryview(one)) for one in libipld.decode_dag_cbor(raw)]
+            except (ValueError, TypeError, RecursionError) as error:
                 log.warning("%s is not readable, and left as it is: %s", name, error)
         return kept

@@ -14,6 +14,7 @@ from node.swarm import records as shared
 from node.swarm.records import SharedRecords
 from protocol.author import Author
 from protocol.changes import Changes
+from protocol.codec import encode_value
 from protocol.identity import KeyPair
 from protocol.pin import Pin
 from protocol.records import Expulsion, Record, Signed
@@ -26,6 +27,8 @@ from tests.swarm.fellows import Founded
 PINS = 40
 ROOTS = [b"root" + bytes([n]) for n in range(PINS)]
 AT_ONCE = 3
+SPOILT = (b"\xff", b"", b"\x81" * 5000, b"\x81\x1b" + b"\x7f" * 8, encode_value(["text"]), encode_value(None))
+"""Of own words: what no disk should give back, and no start may end by."""
 
 
 class Member:
@@ -153,13 +156,14 @@ async def test_what_a_steward_wrote_here_is_seen_through_after_a_crash_and_all_t
         with patch.object(store, "append_records", _refuse):
             await again.records.go_on()
         assert again.records.counting.pin_count == 0
-        store.set_fact(own_word.FACT + "spoilt", b"\xff")
+        spoilt = {f"{own_word.FACT}{number} spoilt": raw for number, raw in enumerate(SPOILT)}
+        store.set_facts(spoilt)
         again = Member(store, member.founded)
         await again.records.load()
         await again.records.go_on()
         assert again.records.counting.pin_count == 0
         assert len(again.replaced) == PINS
-        assert list(store.facts(own_word.FACT)) == [own_word.FACT + "spoilt"]
+        assert store.facts(own_word.FACT) == spoilt
         assert len(list(store.load_records())) == len(written) + 1
     finally:
         store.close()
