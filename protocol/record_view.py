@@ -1,6 +1,6 @@
 """What a record set says: the asking half of `protocol.recordset`, where each answer costs what it holds and no more."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from protocol.authored import KeysByAuthor
@@ -12,7 +12,7 @@ from protocol.fields import Replicas
 from protocol.identity import PeerId
 from protocol.ordered import OrderedSet
 from protocol.pin_index import PinIndex, SignedPin
-from protocol.records import Expulsion, Flow, Pin, Record, Signed, record_key
+from protocol.records import RECORD_KEY_BYTES, Expulsion, Flow, Pin, Record, Signed, record_key
 from protocol.roles import Standing
 from protocol.slots import Slot
 from protocol.stamp import Stamp
@@ -155,6 +155,12 @@ class RecordView:
         """Tell whether a record is kept here, counting or not."""
         slot = self._slots.get(key)
         return slot is not None and any(kept.digest == signed_digest for kept in slot.kept)
+
+    def kept_as(self, storage_keys: Iterable[bytes]) -> Iterator[Signed[Record]]:
+        """Iterate over the records kept, counting or not, that have one of these storage keys."""
+        wanted = set(storage_keys)
+        slots = (self._slots.get(key) for key in {storage_key[:RECORD_KEY_BYTES] for storage_key in wanted})
+        return (kept for slot in slots if slot is not None for kept in slot.kept if kept.storage_key in wanted)
 
     def keys_by(self, author: str) -> tuple[bytes, ...]:
         """Return the keys under which records of one author are kept, counting or not."""

@@ -25,6 +25,7 @@ __all__ = [
     "CURATOR",
     "GUEST",
     "KEEPER",
+    "RECORD_KEY_BYTES",
     "ROLES",
     "Admission",
     "Charter",
@@ -43,6 +44,7 @@ __all__ = [
     "sign_record",
 ]
 
+RECORD_KEY_BYTES: Final = 1 + RECORD_ID_BYTES
 Record = Pin | Flow | Admission | Expulsion | Departure | Charter
 R = TypeVar("R", bound=Record)
 R_co = TypeVar("R_co", bound=Record, covariant=True)

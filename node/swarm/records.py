@@ -365,7 +365,7 @@ class SharedRecords:
     async def _write_owed(self) -> None:
         """Bring the disk to what counts in memory."""
         owed, self._owed = self._owed, set()
-        kept = {signed.storage_key: signed for signed in self.counting if signed.storage_key in owed}
+        kept = {signed.storage_key: signed for signed in self.counting.kept_as(owed)}
         try:
             await self.on_replaced(())  # of what was replaced since the disk refused nothing is on it yet
             await trio.to_thread.run_sync(self._persist, list(kept.values()), list(owed - kept.keys()))

@@ -196,7 +196,7 @@ async def test_nothing_is_written_before_what_the_disk_refused(tmp_path: Path, m
     steward, author, now_ms = Author(KeyPair(b"s" * 32)), Author(founded.keys[1]), wall_ms()
     pin = Pin(id=bytes(16), flow="f", root=ROOT)
     before, after = (author.write(each, now_ms) for each in (pin, replace(pin, expires_ms=now_ms + 60_000)))
-    demoted = steward.write(Admission(peer=founded.keys[1].peer_id, roles=(KEEPER,)), wall_ms())
+    demoted = steward.write(Admission(peer=founded.keys[1].peer_id, roles=(KEEPER,)), now_ms + 1000)  # after the first
 
     def full(*_: object) -> None:
         raise StoreFull(1, 0)

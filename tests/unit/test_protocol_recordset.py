@@ -163,6 +163,10 @@ def test_storage_follows_what_is_kept(drawn: list[Signed[Record]], days: int) ->
     for key in changes.forgotten:
         del disk[key]
     assert set(disk.values()) == set(records)
+    some = list(disk)[::2]
+    found = list(records.kept_as([*some, *changes.forgotten, b""]))
+    assert len(found) == len(some)
+    assert {signed.storage_key: signed for signed in found} == {key: disk[key] for key in some}
     again = RecordSet(FOUNDING.swarm)
     for signed in disk.values():
         again.merge(signed, T0 + 1000)
