@@ -49,12 +49,13 @@ class Lookup:
         """The roots that live pins want, in order, from the one after `root` on."""
         return iter(self._roots.irange(root, inclusive=(False, True)))
 
-    def find(self, ref: str, flow: str | None = None, *, trashed: bool = False) -> bytes:
+    def find(self, ref: str, flow: str | None = None, *, trashed: bool = False, suggest: bool = True) -> bytes:
         """The root that `ref` stands for.
 
         Args:
             flow: look for a name only there, and for roots only with a pin there.
             trashed: whether pins in the trash count instead of those outside it.
+            suggest: say what may have been meant where nothing is called that: a hundred times the work.
 
         Raises:
             NotFound: nothing is called that.
@@ -69,7 +70,7 @@ class Lookup:
         if not roots:
             where = f" in flow {flow}" if flow else ""
             what = f"{ref}: no such image{where}{' in the trash' if trashed else ''}"
-            raise NotFound(what, hint=self._nearest(ref, flow, trashed=trashed))
+            raise NotFound(what, hint=self._nearest(ref, flow, trashed=trashed) if suggest else None)
         if len(roots) > 1:
             listed = sorted(map(cid_text, roots))
             count = len(roots) if len(roots) <= MAX_CANDIDATES else f"more than {MAX_CANDIDATES}"

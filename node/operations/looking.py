@@ -124,13 +124,13 @@ class Looking:
         return current.record if any(pin is current for pin in live) else None
 
     async def resolve(self, ref: str, flow: str | None) -> Resolved:
-        """See `Service.resolve`."""
-        pin = self.first_pin(ref, flow)
+        """See `Service.resolve`. The gateway asks, for strangers: no suggestions, which it would not pass on."""
+        pin = self.first_pin(ref, flow, suggest=False)
         return Resolved(root=cid_text(pin.root), flow=pin.flow, name=pin.name or "")
 
-    def first_pin(self, ref: str, flow: str | None) -> Pin:
+    def first_pin(self, ref: str, flow: str | None, *, suggest: bool = True) -> Pin:
         """The earliest pin of the root that `ref` stands for. Raises: NotFound, Ambiguous."""
-        root = self._parts.lookup.find(ref, flow)
+        root = self._parts.lookup.find(ref, flow, suggest=suggest)
         named = [pin for pin in self._parts.lookup.pins(root, flow) if pin.name == ref]
         return (named or self._parts.lookup.pins(root, flow))[0]
 

@@ -1,12 +1,17 @@
 """What a person means by REF."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from node import lookup
 from node.errors import Ambiguous, NotFound
 from node.lookup import Lookup
+from node.operations.bin import Bin
+from node.operations.looking import Looking
 from protocol.author import Author
 from protocol.charter import swarm_hash
 from protocol.founding import found_swarm
@@ -149,6 +154,14 @@ def hint_for(swarm: Swarm, ref: str, flow: str | None = None) -> str | None:
     with pytest.raises(NotFound) as refused:
         swarm.lookup.find(ref, flow)
     return refused.value.hint
+
+
+async def test_for_a_stranger_at_the_gateway_no_pins_are_looked_through(swarm: Swarm) -> None:
+    swarm.pin(root_of(1), name="trip/day 1/a.jpg")
+    parts: Any = SimpleNamespace(records=SimpleNamespace(counting=swarm.records), lookup=swarm.lookup)
+    looking = Looking(parts, Bin(swarm.records))
+    with patch.object(swarm.records, "pins_by_flow", side_effect=AssertionError), pytest.raises(NotFound):
+        await looking.resolve("a.jpg", None)
 
 
 def test_the_one_name_that_differs_by_its_folder_is_told(swarm: Swarm, monkeypatch: pytest.MonkeyPatch) -> None:
