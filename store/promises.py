@@ -41,7 +41,7 @@ class Promises:
         over = [each for each, until_s in list(self._until_s.items()) if until_s <= now_s and each != name]
         if len(self._until_s) - len(over) >= MAX_PROMISES:
             return False
-        before_s = self._until_s.get(name, now_s)
+        before_s = self._until_s.get(name)
         given = False
         # In this order, and whoever puts in the other: one of both sees the other.
         self._until_s[name] = now_s + PROMISE_S
@@ -50,8 +50,10 @@ class Promises:
                 self._write(name, over)
                 given = True
         finally:
-            if not given:
+            if before_s is not None and not given:
                 self._until_s[name] = before_s  # what was promised to somebody else still stands
+            elif not given:
+                del self._until_s[name]  # a disk that refuses may be asked for ever more roots
         for each in over if given else ():  # otherwise the disk still has them
             del self._until_s[each]
         return given

@@ -232,5 +232,6 @@ def test_nothing_is_promised_that_a_disk_refuses_to_keep(tmp_path: Path, clock: 
         patch.setattr(facts, "put", refuse)
         with pytest.raises(DiskFailed):
             store.kinds.promise(one.root, "local")
+    assert not store.kinds._promises._until_s, "nor is what was asked for remembered"
     assert hold_again(store, one, "local")
     store.close()
