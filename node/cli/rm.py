@@ -21,8 +21,10 @@ def command(session: Session, ref: str, flow: str | None, purge: bool, as_json: 
     for row in rows_in(session, "DELETE", path):
         if as_json:
             emit(row)
-        elif row["until"]:
+            continue
+        what = printable(row["name"] or row["root"])  # a pin of a CID has no name
+        if row["until"]:
             back = f"{session.program} undelete {row['root'][:20]}"
-            say(f"{printable(row['name'])} is in the trash until {row['until']}: {printable(back)}")
+            say(f"{what} is in the trash until {row['until']}: {printable(back)}")
         else:
-            say(f"{printable(row['name'])} is deleted")
+            say(f"{what} is deleted")

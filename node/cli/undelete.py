@@ -20,4 +20,4 @@ def command(session: Session, ref: str, flow: str | None, as_json: bool) -> None
         if as_json:
             emit(row)
         else:
-            say(f"{printable(row['name'])} is back in {printable(row['flow'])}")
+            say(f"{printable(row['name'] or row['root'])} is back in {printable(row['flow'])}")
