@@ -21,6 +21,7 @@ from node.swarm.own_word import OwnWord, may_cut_short
 from node.swarm.refusals import FORK, Refusals
 from node.swarm.seals import Seals
 from node.swarm.storing import entry_of
+from node.swarm.turns import Turns
 from protocol.author import Author, R
 from protocol.changes import COUNTED, Changes, Journal, Merged, Status, later_words
 from protocol.records import Record, Signed
@@ -75,6 +76,7 @@ class SharedRecords:
         self._check = check
         self._seals = Seals(author.key)
         self._own_word = OwnWord(store)
+        self._turns = Turns()
         self.refusals = Refusals()
         self._forked = False
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
@@ -183,7 +185,7 @@ class SharedRecords:
             if any(map(may_cut_short, signed)):
                 await self._see_through(await self._own_word.keep(signed), signed)
             else:
-                await trio.to_thread.run_sync(partial(self._persist, signed, ()))
+                await self._turns.write([one.key for one in signed], partial(self._persist, signed, ()))
                 await self._merge(signed, own=True)
         finally:
             self._writing -= 1
@@ -212,7 +214,7 @@ class SharedRecords:
         written = self.author.write(record, wall_ms())
         self._writing += 1
         try:
-            outcome = await trio.to_thread.run_sync(persist, entry_of(written, self._seals))
+            outcome = await self._turns.write([written.key], partial(persist, entry_of(written, self._seals)))
             await self._merge([written], own=True)
         finally:
             self._writing -= 1
@@ -359,8 +361,9 @@ class SharedRecords:
         except StoreError as error:
             if not self._owed:
                 log.warning("records of others are not on disk yet: %s", error)
-        for stored, forgotten in left:
-            self._owed.update((signed.storage_key for signed in stored), forgotten)
+        finally:
+            for stored, forgotten in left:
+                self._owed.update((signed.storage_key for signed in stored), forgotten)
 
     async def _write_owed(self) -> None:
         """Bring the disk to what counts in memory."""

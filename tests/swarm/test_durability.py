@@ -62,6 +62,36 @@ async def test_what_the_disk_refused_counts_but_is_vouched_for_only_once_written
         assert admission.raw in {entry.raw for entry in peer.store.load_records()}
 
 
+async def test_of_own_words_about_one_thing_the_disk_has_the_last(tmp_path: Path) -> None:
+    founded = Founded(1)
+    async with honest(founded, founded.keys[0], tmp_path, records=founded.records) as peer:
+        for number in range(20):
+            pin = Pin(id=bytes([number]) * 16, flow="f", root=ROOT)
+            async with trio.open_nursery() as nursery:
+                for name in ("a", "b", "c", "d"):
+                    nursery.start_soon(peer.records.write, replace(pin, name=name))
+        assert {entry.raw for entry in peer.store.load_records()} == {kept.raw for kept in peer.records.counting}
+
+
+async def test_what_a_bug_has_kept_from_the_disk_is_not_vouched_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    founded = Founded(2)
+    *first, admission = founded.records
+
+    def wrong(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async with honest(founded, founded.keys[0], tmp_path, records=first) as peer:
+        with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+            patched.setattr(peer.store, "append_records", wrong)
+            await peer.records.accept([admission.raw])
+        assert not await peer.records.are_durable()
+        await peer.records.make_up()
+        assert await peer.records.are_durable()
+        assert admission.raw in {entry.raw for entry in peer.store.load_records()}
+
+
 async def test_what_waits_to_be_put_aside_is_written_in_its_turn_and_not_vouched_for_before(tmp_path: Path) -> None:
     founded = Founded(2)
     author, now_ms = Author(founded.keys[1]), wall_ms()
