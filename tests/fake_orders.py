@@ -58,7 +58,7 @@ class FakeOrders:
     async def start_drain(self, *, to_min: bool) -> DrainRow:
         if not to_min:
             raise RefusedByPolicy(
-                "2 roots are to have 3 copies elsewhere and only 2 other keepers can hold them: 1 peer is missing",
+                "1 root is to have 3 copies elsewhere and only 2 other keepers can hold it: 1 peer is missing",
                 hint="invite more keepers, or leave fewer copies with --to-min",
             )
         row = DrainRow(

@@ -8,7 +8,7 @@ from node.errors import RefusedByPolicy
 from node.operations.naming import destination, name_of_root
 from node.operator_rows import DrainPlanRow, DrainRow
 from node.parts import Parts
-from node.replication.emptying import Shortage, as_draining, copies_elsewhere, wanted_elsewhere
+from node.replication.emptying import as_draining, copies_elsewhere, wanted_elsewhere
 from node.replication.explain import assess_all
 from node.replication.planner import Planner
 from node.replication.view import RootKey, SwarmView
@@ -47,7 +47,7 @@ class Emptying:
             bytes_left=progress.bytes_left,
             bytes_per_s=None if speed is None else round(speed, 1),
             eta_s=None if not speed or progress.shortage else round(progress.bytes_left / speed, 1),
-            waiting=_told(progress.shortage) if progress.shortage else PROMISED if is_promised else None,
+            waiting=progress.shortage.told() if progress.shortage else PROMISED if is_promised else None,
         )
 
     async def start_drain(self, *, to_min: bool) -> DrainRow:
@@ -85,7 +85,7 @@ class Emptying:
         shortage = await parts.draining.shortage(to)
         if shortage is not None:
             hint = "invite more keepers" + (", or leave fewer copies with --to-min" if to == "max" else "")
-            raise RefusedByPolicy(_told(shortage), hint=hint)
+            raise RefusedByPolicy(shortage.told(), hint=hint)
 
     async def _until_planning(self) -> None:
         while self._parts.controller.beliefs.view(()).planning_blocked:  # noqa: ASYNC110 - time alone may end it
@@ -121,14 +121,6 @@ class Emptying:
                 )
             )  # fmt: skip
         return tuple(rows)
-
-
-def _told(shortage: Shortage) -> str:
-    roots = "1 root is" if shortage.roots == 1 else f"{shortage.roots:,} roots are"
-    copies = "1 copy" if shortage.wanted == 1 else f"{shortage.wanted} copies"
-    able = f"only {shortage.able} other {'keeper' if shortage.able == 1 else 'keepers'} can hold them"
-    missing = f"{shortage.peers} {'peer is' if shortage.peers == 1 else 'peers are'} missing"
-    return f"{roots} to have {copies} elsewhere and {able if shortage.able else 'no other keeper can hold them'}: {missing}"
 
 
 def _has_left() -> RefusedByPolicy:

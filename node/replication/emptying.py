@@ -7,6 +7,7 @@ excused; a suspect's and one that this peer has reason to doubt do not count, fo
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from node.quantities import plural
 from node.replication.view import FULL_AT_PERCENT, PeerState, RootView, SwarmView
 from node.standing_orders import DrainTo
 
@@ -60,6 +61,16 @@ class Shortage:
     roots: int
     wanted: int
     able: int
+
+    def told(self) -> str:
+        """What a person reads: the figures are those of one root, since each has a factor of its own."""
+        copies = plural(self.wanted, "copy", "copies")
+        able = f"only {plural(self.able, 'other keeper')} can hold it" if self.able else "no other keeper can hold it"
+        missing = f"{plural(self.peers, 'peer is', 'peers are')} missing"
+        if self.roots == 1:
+            return f"1 root is to have {copies} elsewhere and {able}: {missing}"
+        many = f"{self.roots:,} roots have too few keepers elsewhere"
+        return f"{many}; one of them is to have {copies} and {able}: {missing}"
 
 
 class OtherKeepers:

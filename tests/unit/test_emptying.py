@@ -75,6 +75,12 @@ def test_the_worst_root_says_how_many_peers_are_missing() -> None:
     roots = [root(1, ME), root(2, ME, max=5), root(3, ME, max=6)]
     found = OtherKeepers(view(*roots)).shortage(roots, "max")
     assert found == Shortage(peers=2, roots=2, wanted=6, able=4)
+    assert found.told() == (
+        "2 roots have too few keepers elsewhere; one of them is to have 6 copies and only 4 other keepers can hold it: "
+        "2 peers are missing"
+    )
+    alone = Shortage(peers=1, roots=1, wanted=1, able=0)
+    assert alone.told() == "1 root is to have 1 copy elsewhere and no other keeper can hold it: 1 peer is missing"
 
 
 held_by = st.frozensets(st.sampled_from(OTHERS))
