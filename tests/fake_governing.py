@@ -48,7 +48,7 @@ class FakeGoverning:
 
     async def remove_flow(self, name: str) -> rows.FlowRow:
         if name != "old":
-            raise RefusedByPolicy(f"flow {name}: has 2 live pins, 1 of them in the trash", hint="purge them, or wait")
+            raise RefusedByPolicy(f"flow {name}: has 2 live pins, 1 in the trash", hint="purge what it has, or wait")
         return rows.FlowRow(name=name, backend="ipfs", replicas=None, images=0)
 
     async def charter(self) -> governing.CharterRow:

@@ -9,6 +9,7 @@ from node.operations.bin import Bin
 from node.operations.naming import peer_of
 from node.operations.written import replicas_row
 from node.parts import Parts
+from node.quantities import plural
 from node.rows import FlowRow
 from node.service import SetFlow
 from protocol.admission import CURATOR
@@ -69,7 +70,8 @@ class Flows:
         if pins:
             trashed = self._bin.count_in(name)
             raise RefusedByPolicy(
-                f"flow {name}: has {pins} live pins, {trashed} of them in the trash", hint="purge them, or wait"
+                f"flow {name}: has {plural(pins, 'live pin')}, {trashed} in the trash",
+                hint="purge what it has, or wait",
             )
         charter = self._records.charter
         if charter is not None and charter.append_only:

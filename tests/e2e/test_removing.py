@@ -40,7 +40,7 @@ def test_a_flow_goes_only_without_live_pins_and_the_trash_is_full_of_those(ada: 
     ada.call("rm", "a.jpg", "--flow", "album")
     done = ada.run("flow", "rm", "album")
     assert done.returncode == 5
-    assert "1 of them in the trash" in done.stderr
+    assert "has 1 live pin, 1 in the trash" in done.stderr
     ada.call("rm", "a.jpg", "--flow", "album", "--purge")
     assert ada.one("flow", "rm", "album")["name"] == "album"
     assert "album" not in {row["name"] for row in ada.rows("flow", "ls")}
