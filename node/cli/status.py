@@ -60,7 +60,7 @@ def _remedy(status: dict[str, Any]) -> str:
         eta_s = status["repair"]["eta_s"]
         return "repair is running" + (f", about {duration_text(max(1, eta_s))} left" if eta_s else "")
     gone = peers["suspect"] + peers["down"]
-    return f"{plural(gone, 'peer')} gone" if gone else "waiting for peers with room"
+    return f"{plural(gone, 'peer')} gone" if gone else "other peers make them, or more peers are needed"
 
 
 def screen(status: dict[str, Any]) -> list[str]:

@@ -117,7 +117,7 @@ class Homecoming:
     def describe(self) -> str:
         """What `doctor` says."""
         waits = f"; {self._waits_for}" if self.is_unsynced and self._waits_for else ""
-        return (self.reason() or f"in touch until {instant(self._agreement.touch.at_ms)}") + waits
+        return (self.reason() or f"last in touch {instant(self._agreement.touch.at_ms)}") + waits
 
     def may_tell(self, records: Sequence[Signed[Record]]) -> list[Signed[Record]]:
         """Those of these records that gossip may carry: of an unsynced peer only what cannot have been forgotten."""

@@ -52,6 +52,7 @@ SHORT = {"total": 3, "below_min": 2}
         ({"images": SHORT, "work": {"running": 1}}, "yellow", "repair is running"),
         ({"images": SHORT, "work": {"running": 1}, "repair": {"eta_s": 36.4}}, "yellow", "about 36 s left"),
         ({"images": SHORT, "peers": {"down": 1}}, "yellow", "1 peer gone"),
+        ({"images": SHORT}, "yellow", "below the minimum of copies: other peers make them, or more peers are needed"),
         ({"images": {"total": 1, "sought": 1}}, "yellow", "1 image not found on any peer yet"),
         ({"state": "draining"}, "yellow", "this peer is draining"),
         ({"state": "away", "away_until": "noon"}, "yellow", "this peer is away until noon"),
