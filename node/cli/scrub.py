@@ -14,7 +14,7 @@ from node.quantities import duration_text
 def command(session: Session, as_json: bool) -> None:
     """Hash every block stored here, now, and have bad ones fetched anew; return when that is done.
 
-    The daemon does so by itself, a little at a time, within thirty days. Bad blocks go to quarantine/.
+    The daemon does so by itself, a little at a time, within thirty days. Files of bad blocks go to quarantine/.
     """
     found = session.control.call("POST", "/v1/scrub", timeout_s=None)
     if as_json:
