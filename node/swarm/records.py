@@ -9,8 +9,8 @@ once the disk takes them, and after a crash before that, sync brings them again.
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import TypeVar
 
 import trio
@@ -76,13 +76,12 @@ class SharedRecords:
         self._check = check
         self._seals = Seals(author.key)
         self._own_word = OwnWord(store)
-        self._turns = Turns()
+        self._turns = Turns()  # of our own that are signed and not merged yet
         self.refusals = Refusals()
         self._forked = False
         self._owed: set[bytes] = set()  # storage keys of which the disk has not the latest
         self.on_learned: Callable[[Stamp], None] = lambda oldest: None  # of a batch of others' records that are new
         self.on_replaced: Callable[[Sequence[Signed[Record]]], Awaitable[None]] = _nothing  # see `Changes.replaced`
-        self._writing = 0  # of our own that are signed and not merged yet
         self._judging = False
         self._judged: list[Changes] = []  # by slices of a change of roles, and not told of yet
         self._disk = trio.Lock()  # fair, so what was merged first is written first
@@ -126,7 +125,7 @@ class SharedRecords:
     @property
     def settled(self) -> Stamp | None:
         """A stamp up to which all of this peer's own records are merged; None while one is being written."""
-        return None if self._writing else self.author.clock.last
+        return None if self._turns else self.author.clock.last
 
     @property
     def most_held(self) -> int:
@@ -180,15 +179,13 @@ class SharedRecords:
 
     async def put(self, signed: Sequence[Signed[Record]]) -> None:
         """Make records that were signed here durable, merge them and tell the others, whether they count yet or not."""
-        self._writing += 1
-        try:
+        async with self._turns.of(one.key for one in signed):
             if any(map(may_cut_short, signed)):
                 await self._see_through(await self._own_word.keep(signed), signed)
             else:
-                await self._turns.write([one.key for one in signed], partial(self._persist, signed, ()))
+                async with self._disk if self._owed else nullcontext():  # not what is owed of the same after it
+                    await trio.to_thread.run_sync(self._persist, signed, ())
                 await self._merge(signed, own=True)
-        finally:
-            self._writing -= 1
 
     async def _see_through(self, name: str, signed: Sequence[Signed[Record]]) -> None:
         outcomes = await self._merge(signed, own=True)
@@ -212,12 +209,9 @@ class SharedRecords:
             The record, and what `persist` returned. Once `persist` has begun a cancellation waits for both.
         """
         written = self.author.write(record, wall_ms())
-        self._writing += 1
-        try:
-            outcome = await self._turns.write([written.key], partial(persist, entry_of(written, self._seals)))
+        async with self._turns.of([written.key]):
+            outcome = await trio.to_thread.run_sync(persist, entry_of(written, self._seals))
             await self._merge([written], own=True)
-        finally:
-            self._writing -= 1
         return written, outcome
 
     async def set_aside(self, records: Sequence[Signed[Record]]) -> None:
@@ -367,14 +361,11 @@ class SharedRecords:
 
     async def _write_owed(self) -> None:
         """Bring the disk to what counts in memory."""
+        kept = {signed.storage_key: signed for signed in self.counting.kept_as(self._owed)}
+        await self.on_replaced(())  # of what was replaced since the disk refused nothing is on it yet
+        forgotten = list(self._owed - kept.keys())
+        await trio.to_thread.run_sync(self._persist, list(kept.values()), forgotten)
         owed, self._owed = self._owed, set()
-        kept = {signed.storage_key: signed for signed in self.counting.kept_as(owed)}
-        try:
-            await self.on_replaced(())  # of what was replaced since the disk refused nothing is on it yet
-            await trio.to_thread.run_sync(self._persist, list(kept.values()), list(owed - kept.keys()))
-        except BaseException:
-            self._owed |= owed
-            raise
         log.info("%d records that the disk had refused are written", len(owed))
 
     def _persist(self, stored: Sequence[Signed[Record]], forgotten: Sequence[bytes]) -> None:

@@ -1,15 +1,13 @@
-"""Who writes something that others write as well does so in the order in which they came."""
+"""Who writes about something that others write about as well does so in the order in which they came."""
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 import trio
 
-T = TypeVar("T")
-
 
 class Turns:
-    """Threads, one after the other where they write under the same key, and otherwise at once.
+    """One after the other under the same key, and otherwise at once.
 
     Which of two threads begins first is left to chance: what was signed first could be written last, and stay.
     """
@@ -17,10 +15,15 @@ class Turns:
     def __init__(self) -> None:
         self._last: dict[bytes, trio.Event] = {}  # by key, when it is over for who came last
 
-    async def write(self, keys: Iterable[bytes], write: Callable[[], T]) -> T:
-        """Run `write` in a thread, after all that came before for one of these keys; return what it returns.
+    def __bool__(self) -> bool:
+        """Whether anybody has his turn or waits for it."""
+        return bool(self._last)
 
-        Waits for those even where it is cancelled, and does nothing then: who comes next waits for this one alone.
+    @asynccontextmanager
+    async def of(self, keys: Iterable[bytes]) -> AsyncIterator[None]:
+        """Wait for all that came before for one of these keys, and have those who come next wait.
+
+        It waits even where it is cancelled: who comes next waits for this one alone.
         """
         own, over = set(keys), trio.Event()
         before = {self._last[key] for key in own & self._last.keys()}
@@ -29,7 +32,7 @@ class Turns:
             with trio.CancelScope(shield=True):
                 for each in before:
                     await each.wait()
-            return await trio.to_thread.run_sync(write)
+            yield
         finally:
             over.set()
             for key in own:

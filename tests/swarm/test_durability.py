@@ -73,6 +73,60 @@ async def test_of_own_words_about_one_thing_the_disk_has_the_last(tmp_path: Path
         assert {entry.raw for entry in peer.store.load_records()} == {kept.raw for kept in peer.records.counting}
 
 
+async def test_what_is_written_anew_is_not_forgotten_with_what_was_there_before(tmp_path: Path) -> None:
+    """To the trash, back and there again: the disk is to forget the first of them, under whose name the last lies."""
+    founded, now_ms = Founded(1), wall_ms()
+    pin = Pin(id=bytes(16), flow="f", root=ROOT)
+    async with honest(founded, founded.keys[0], tmp_path, records=founded.records) as peer:
+        begun, may_end = trio.Event(), trio.Event()
+
+        async def waits(replaced: Sequence[Signed[Record]]) -> None:
+            begun.set()
+            await may_end.wait()
+
+        await peer.records.write(replace(pin, trashed_ms=now_ms))
+        peer.records.on_replaced = waits
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.records.write, pin)
+            await begun.wait()
+            nursery.start_soon(peer.records.write, replace(pin, trashed_ms=now_ms))
+            await trio.testing.wait_all_tasks_blocked()
+            may_end.set()
+        kept = {entry.raw for entry in peer.store.load_records()}
+        assert kept == {each.raw for each in peer.records.counting}
+
+
+async def test_what_is_written_while_the_disk_is_made_up_to_is_not_forgotten_with_what_is_owed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    founded, now_ms = Founded(1), wall_ms()
+    pin = Pin(id=bytes(16), flow="f", root=ROOT)
+
+    def full(*_: object) -> None:
+        raise StoreFull(1, 0)
+
+    async with honest(founded, founded.keys[0], tmp_path, records=founded.records) as peer:
+        await peer.records.write(replace(pin, trashed_ms=now_ms))
+        with monkeypatch.context() as patched:
+            patched.setattr(peer.store, "forget_records", full)
+            await peer.records.write(pin)
+        begun, may_end = trio.Event(), trio.Event()
+
+        async def waits(replaced: Sequence[Signed[Record]]) -> None:
+            begun.set()
+            await may_end.wait()
+
+        peer.records.on_replaced = waits
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.records.make_up)
+            await begun.wait()
+            nursery.start_soon(peer.records.write, replace(pin, trashed_ms=now_ms))
+            await trio.testing.wait_all_tasks_blocked()
+            may_end.set()
+        kept = {entry.raw for entry in peer.store.load_records()}
+        assert kept == {each.raw for each in peer.records.counting}
+
+
 async def test_what_a_bug_has_kept_from_the_disk_is_not_vouched_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
