@@ -148,13 +148,13 @@ class _Line:
         self.dead: str | None = None
         self._next = 0
         self._waiting: dict[int, _Waiting] = {}
-        self._heard_s = trio.current_time()  # the last answer, or the first question after all were answered
+        self._silent_since_s: float | None = None  # the last answer, or the first question after all were answered
         self._life = trio.CancelScope()
         self._send, self._receive = trio.open_memory_channel[_Outgoing](QUEUED_FRAMES)
 
     async def ask(self, body: bytes) -> bytes:
-        if not self._waiting:
-            self._heard_s = trio.current_time()
+        if self._silent_since_s is None:
+            self._silent_since_s = trio.current_time()
         number, waiting = self._next, _Waiting()
         self._next += 1
         self._waiting[number] = waiting
@@ -198,14 +198,14 @@ class _Line:
 
     def give_up_after(self, silent_s: float) -> None:
         """End a stream on which nothing has come for so long although something was asked."""
-        silence_s = trio.current_time() - self._heard_s
+        silence_s = 0.0 if self._silent_since_s is None else trio.current_time() - self._silent_since_s
         if silence_s >= silent_s:
             self.die(f"no answer for {silence_s:.0f} s")
             self._life.cancel()
 
     def _take(self, answer: Answer) -> None:
-        self._heard_s = trio.current_time()
         waiting = self._waiting.pop(answer.number, None)
+        self._silent_since_s = trio.current_time() if self._waiting else None
         if waiting is not None:
             waiting.answer = answer
             waiting.done.set()

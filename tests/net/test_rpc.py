@@ -120,6 +120,21 @@ async def test_a_stream_that_is_stuck_is_given_up_and_the_next_call_has_another(
             assert await pair.rpc_a.call(pair.b.peer_id, ECHO, b"%d" % number, 10) == b"%d" % number
 
 
+async def test_a_stream_that_is_stuck_is_given_up_by_short_calls_one_after_the_other_too() -> None:
+    pair = Pair()
+    pair.hold = trio.Event()
+    pair.rpc_a = Rpc(pair.a, silent_s=0.3)
+    pair.rpc_a.register(ECHO, pair.echo, **limits())
+    async with running(pair.a), running(pair.b):
+        await connect_all([pair.a, pair.b])
+        assert await pair.rpc_a.call(pair.b.peer_id, ECHO, b"first", 10) == b"first"
+        for _ in range(2):
+            with pytest.raises(RpcTimeout):
+                await pair.rpc_a.call(pair.b.peer_id, ECHO, b"wait", 0.2)
+        await eventually(lambda: pair.waiting == 0)
+        assert await pair.rpc_a.call(pair.b.peer_id, ECHO, b"last", 10) == b"last"
+
+
 async def fails_soon(pair: Pair, body: bytes) -> None:
     with pytest.raises(RpcFailed, match="no answer for"):
         await pair.rpc_a.call(pair.b.peer_id, ECHO, body, 60)
