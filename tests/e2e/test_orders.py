@@ -160,7 +160,7 @@ def test_a_drain_that_cannot_end_is_refused_and_one_to_the_minimum_ends(peers: l
     for words in (("drain",), ("drain", "--dry-run")):
         done = cyd.run(*words)
         assert done.returncode == 5
-        assert "12 roots are to have 3 copies elsewhere" in done.stderr
+        assert "12 roots have too few keepers elsewhere; one of them is to have 3 copies" in done.stderr
         assert "1 peer is missing" in done.stderr
     assert cyd.one("status")["state"] == "active"
     assert cyd.rows("drain", "--to-min")[-1]["state"] == "left"
