@@ -19,6 +19,7 @@ from typing import Any
 import trio
 from trio._core import _run
 
+from store import clock as store_clock
 from store.errors import DiskFailed
 
 QUANTUM_S = 0.02
@@ -131,7 +132,9 @@ def simulated(seed: int, *, skew_s: Callable[[str], float] = lambda peer: 0.0) -
         undo.append(lambda: setattr(owner, name, before))
         setattr(owner, name, value)
 
-    for module in [m for name, m in sys.modules.items() if name.partition(".")[0] in ("node", "protocol")]:
+    for module in [
+        m for name, m in sys.modules.items() if name.partition(".")[0] in ("node", "protocol") or m is store_clock
+    ]:
         for real, virtual in seen.items():
             if getattr(module, real.__name__, None) is real:
                 put(module, real.__name__, virtual)
